@@ -1,0 +1,27 @@
+package protocol
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// Input is a request as an edge received it, before it has a type. REST brings
+// path and query beside the body; sockets put everything into Body.
+type Input struct {
+	Path  map[string]string // parameters of the path, percent-decoded
+	Query map[string]string // last value of each query parameter
+	Body  json.RawMessage   // well-formed JSON; empty: no body
+}
+
+type requestKey struct{}
+
+// WithRequestID attaches the id under which a request is logged.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestKey{}, id)
+}
+
+// RequestID is the id under which the request is logged; empty outside of one.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestKey{}).(string)
+	return id
+}
