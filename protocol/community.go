@@ -105,3 +105,11 @@ type ChannelCreated struct {
 	CommunityID CommunityID `json:"communityId"`
 	Channel     Channel     `json:"channel"`
 }
+
+// ReloadCommunity tells a community that its rows were changed by somebody else
+// (a restored backup, an operator's tool): it reads them again and takes back
+// every answer it gave to channels. Answered with *Done when all of them have
+// confirmed.
+type ReloadCommunity struct{}
+
+var _ = wired[ReloadCommunity]("reloadCommunity")

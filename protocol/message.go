@@ -128,6 +128,15 @@ type PageGrant struct {
 	Limit  int             `json:"limit"`
 	Newer  bool            `json:"newer"`
 	Cursor int64           `json:"cursor"` // exclusive seq; 0: from the end the direction starts at
+	After  MessageID       `json:"after"`  // instead of Cursor: a message id that a client sent as its token
+}
+
+// ColdMessage is the channel's answer instead of a *Message that it does not
+// hold in memory: leave to read it from Postgres, where everything said about
+// it so far is committed. It is not found unless it is in Channel.
+type ColdMessage struct {
+	ID      MessageID `json:"i"`
+	Channel ChannelID `json:"c"`
 }
 
 // GetMessage asks for one message.
@@ -270,4 +279,7 @@ type UserTyping struct {
 	IsTyping  bool       `json:"isTyping"`
 }
 
-var _ = wired[Typing]("typing")
+var (
+	_ = wired[Typing]("typing")
+	_ = wired[ColdMessage]("coldMessage")
+)

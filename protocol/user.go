@@ -127,8 +127,16 @@ type MemberPresence struct {
 
 // PresenceScope answers MemberPresence.
 type PresenceScope struct {
-	Online int  `json:"n"` // members online now
-	Quiet  bool `json:"q"` // too many for an event to each about each
+	Online  int  `json:"n"` // members online now
+	Quiet   bool `json:"q"` // too many for an event to each about each
+	Changed bool `json:"c"` // news to this community: its members are to be told
+}
+
+// PresenceStale tells a user actor that a community counts its user as online
+// and has not heard of him for long: it says what is true. It is how a user
+// whose actor and sockets died with a node goes offline.
+type PresenceStale struct {
+	Community CommunityID `json:"c"`
 }
 
 // LastRead tells a user actor that the user has read up to his own message:
@@ -149,5 +157,6 @@ var (
 	_ = wired[EndSessions]("endSessions")
 	_ = wired[MemberPresence]("memberPresence")
 	_ = wired[PresenceScope]("presenceScope")
+	_ = wired[PresenceStale]("presenceStale")
 	_ = wired[LastRead]("lastRead")
 )

@@ -1,0 +1,216 @@
+package turn
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/rookery-chat/rookery/persistence"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// Actors that every node has: the relay hands events to its sockets, the gate
+// knows who may call.
+const (
+	relayName = "relay"
+	gateName  = "gate"
+)
+
+// gateTimeout bounds the wait for the gates of other nodes. A node that does
+// not answer in time is cut off or dead; what it knows expires by itself.
+const gateTimeout = 2 * time.Second
+
+// finish performs what a handler decided.
+func (a *activation[S]) finish(ctx actor.Context, out Outcome, err error, reply func(any, error)) {
+	if err != nil {
+		reply(nil, a.answer(err))
+		return
+	}
+	switch {
+	case out.Commit != nil:
+		a.commit(out.Commit, reply)
+		return
+	case len(out.Asks) > 0:
+		a.publish(out)
+		a.gather(out.Asks, out.Then, reply)
+		return
+	case len(out.Accounts) > 0:
+		reply = a.afterGates(out.Accounts, reply)
+	}
+	a.write(out, reply)
+	a.publish(out)
+	for _, t := range out.Timers {
+		msg := t.Msg
+		time.AfterFunc(t.After, func() { a.system.Root.Send(a.self, msg) })
+	}
+	if out.Stop {
+		a.draining = true
+	}
+}
+
+// write queues the rows and sees to the reply.
+func (a *activation[S]) write(out Outcome, reply func(any, error)) {
+	if out.Silent {
+		reply = nobody
+	}
+	value := out.Reply
+	if value == nil {
+		value = &protocol.Done{}
+	}
+	if len(out.Rows) == 0 && !out.AfterRows {
+		reply(value, nil)
+		return
+	}
+	a.inflight++
+	refused := out.Refused
+	done := func(err error) {
+		if err == nil {
+			reply(value, nil)
+		} else {
+			reply(nil, a.answer(err))
+		}
+		a.send(&again[S]{func(ctx actor.Context, a *activation[S]) { a.written(ctx, refused, err) }})
+	}
+	if err := a.env.Writer.Enqueue(persistence.Write{Owner: a.owner, Rows: out.Rows, Done: done}); err != nil {
+		done(err)
+	}
+}
+
+// written is the turn after rows were decided.
+func (a *activation[S]) written(ctx actor.Context, refused func(Turn, error) Outcome, err error) {
+	a.inflight--
+	switch {
+	case err == nil:
+	case errors.Is(err, persistence.ErrFenced):
+		a.log.Warn("another node owns this actor, stopping", "epoch", a.owner.Epoch)
+		a.draining = true
+	case refused != nil:
+		a.finish(ctx, refused(a.turn(protocol.Caller{}), err), nil, nobody)
+	}
+}
+
+// commit runs the first half of a structural turn beside the mailbox and the
+// second half in it.
+func (a *activation[S]) commit(work func(context.Context) (Then, error), reply func(any, error)) {
+	a.working = true
+	a.inflight++
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), workTimeout)
+		defer cancel()
+		then, err := work(ctx)
+		a.send(&again[S]{func(ctx actor.Context, a *activation[S]) { a.committed(ctx, then, err, reply) }})
+	}()
+}
+
+func (a *activation[S]) committed(ctx actor.Context, then Then, err error, reply func(any, error)) {
+	a.working = false
+	a.inflight--
+	if errors.Is(err, persistence.ErrFenced) {
+		a.draining = true
+	}
+	if err != nil {
+		reply(nil, a.answer(err))
+	} else {
+		out, err := then(a.turn(protocol.Caller{}))
+		a.finish(ctx, out, err, reply)
+	}
+	for len(a.held) > 0 && !a.working && !a.draining {
+		next := a.held[0]
+		a.held = a.held[1:]
+		a.serve(ctx, next)
+	}
+}
+
+// gather asks other actors and goes on when all have answered or failed. A
+// structural turn stays structural meanwhile.
+func (a *activation[S]) gather(asks []Ask, then func(Turn, []Answer) (Outcome, error), reply func(any, error)) {
+	a.inflight++
+	answers := make([]Answer, len(asks))
+	missing := len(asks)
+	for i, q := range asks {
+		a.ask(q, func(ctx actor.Context, a *activation[S], answer Answer) {
+			answers[i] = answer
+			if missing--; missing > 0 {
+				return
+			}
+			a.inflight--
+			out, err := then(a.turn(protocol.Caller{}), answers)
+			a.finish(ctx, out, err, reply)
+		})
+	}
+}
+
+// afterGates holds a reply back until every node has forgotten the accounts.
+func (a *activation[S]) afterGates(users []protocol.UserID, reply func(any, error)) func(any, error) {
+	return func(value any, err error) {
+		if err != nil {
+			reply(value, err)
+			return
+		}
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), gateTimeout)
+			defer cancel()
+			var all sync.WaitGroup
+			for _, m := range a.env.Node.View().Members {
+				for _, u := range users {
+					all.Go(func() {
+						if _, err := a.env.Node.AskNode(ctx, m.ID, gateName, &protocol.AccountChanged{User: u}); err != nil {
+							a.log.Warn("gate did not answer", "node", m.ID, "error", err)
+						}
+					})
+				}
+			}
+			all.Wait()
+			reply(value, nil)
+		}()
+	}
+}
+
+// publish sends events to the relays of the nodes that want them, and messages
+// to other actors.
+func (a *activation[S]) publish(out Outcome) {
+	if len(out.Events)+len(out.Rooms)+len(out.Empties)+len(out.Closes) > 0 {
+		nodes := a.audience(out.Everywhere)
+		for i := range out.Rooms {
+			a.env.Node.TellNodes(nodes, relayName, &out.Rooms[i])
+		}
+		for i := range out.Events {
+			a.env.Node.TellNodes(nodes, relayName, a.fanout(out.Events[i]))
+		}
+		for i := range out.Empties {
+			a.env.Node.TellNodes(nodes, relayName, &out.Empties[i])
+		}
+		for i := range out.Closes {
+			a.env.Node.TellNodes(nodes, relayName, &out.Closes[i])
+		}
+	}
+	for _, t := range out.Tells {
+		a.env.Node.Tell(string(t.Kind), t.ID, t.Msg)
+	}
+}
+
+// fanout marks events of the actor's own topic so that relays can prune.
+func (a *activation[S]) fanout(e protocol.Event) *protocol.Fanout {
+	f := &protocol.Fanout{Event: e}
+	if a.kind.Audience == nil && len(e.Topics) == 1 && e.Topics[0].Of(a.kind.Name) {
+		f.Origin = protocol.Origin{Kind: a.kind.Name, ID: a.id}
+	}
+	return f
+}
+
+func (a *activation[S]) audience(everywhere bool) []string {
+	if a.kind.Audience != nil && !everywhere {
+		return a.kind.Audience(a.state)
+	}
+	members := a.env.Node.View().Members
+	nodes := make([]string, 0, len(members))
+	for _, m := range members {
+		if _, pruned := a.pruned[m.ID]; !pruned || everywhere {
+			nodes = append(nodes, m.ID)
+		}
+	}
+	return nodes
+}
