@@ -48,7 +48,7 @@ func newRegistry() *cluster.Registry {
 }
 
 func quiet() *slog.Logger {
-	if testing.Verbose() && os.Getenv("CLUSTER_LOG") != "" {
+	if os.Getenv("CLUSTER_LOG") != "" {
 		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	return slog.New(slog.NewTextHandler(io.Discard, nil))
