@@ -46,13 +46,20 @@ func (r *recorder) OnClose(_ *Socket, err error) {
 
 func (r *recorder) next(t testing.TB) string {
 	t.Helper()
+	var end error
 	select {
 	case m := <-r.messages:
 		return m
-	case err := <-r.closed:
-		t.Fatalf("closed instead of a message: %v", err)
+	case end = <-r.closed:
+		r.closed <- end
 	case <-time.After(patience):
 		t.Fatal("no message")
+	}
+	select {
+	case m := <-r.messages: // both were ready
+		return m
+	default:
+		t.Fatalf("closed instead of a message: %v", end)
 	}
 	return ""
 }

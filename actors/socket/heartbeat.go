@@ -62,7 +62,7 @@ func (s *Socket) deadlines(now int64) (next int64, fail error) {
 	if s.is(closing) {
 		return s.linger, nil
 	}
-	if since := s.partial.Load(); since != 0 {
+	if since := s.partial.Load(); since != 0 && !s.is(paused) {
 		by := since + int64(s.p.cfg.PartialTimeout)
 		if now >= by {
 			return s.linger, ErrSlowSender

@@ -48,14 +48,15 @@ func (s *Socket) feed(b []byte) {
 }
 
 // accepts reports whether b may be looked at; a paused socket keeps it for
-// later, a closing one forgets it.
+// later, and so does one that was resumed but still has to look at older bytes;
+// a closing one forgets it.
 func (s *Socket) accepts(b []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.is(closing) {
 		return false
 	}
-	if s.is(paused) {
+	if s.is(paused) || s.in != nil && s.in.stash != nil {
 		in := s.inbound()
 		in.stash = append(in.stash, b...)
 		return false
@@ -244,11 +245,7 @@ func parseHeader(b []byte) (h ws.Header, n int, err error) {
 		}
 	case 127:
 		if n += 8; len(b) >= n {
-			length := binary.BigEndian.Uint64(b[2:])
-			if length>>63 != 0 {
-				return h, 0, fmt.Errorf("%w: %w", ErrProtocol, ws.ErrHeaderLengthMSB)
-			}
-			h.Length = int64(length)
+			h.Length = int64(binary.BigEndian.Uint64(b[2:]))
 		}
 	default:
 		h.Length = int64(length)
@@ -258,10 +255,14 @@ func parseHeader(b []byte) (h ws.Header, n int, err error) {
 			copy(h.Mask[:], b[n-4:])
 		}
 	}
-	if len(b) < n {
+	switch {
+	case len(b) < n:
 		return h, 0, nil
+	case h.Length < 0:
+		return h, 0, fmt.Errorf("%w: %w", ErrProtocol, ws.ErrHeaderLengthMSB)
+	default:
+		return h, n, nil
 	}
-	return h, n, nil
 }
 
 // check refuses a frame by its header.
@@ -297,21 +298,24 @@ func (s *Socket) control(op ws.OpCode, payload []byte) error {
 	return nil
 }
 
-// answerPing sends a pong, unless one waits already: a peer that pings faster
-// than it reads gets no queue for it.
+// maxPongs bounds the pongs that wait for one socket.
+const maxPongs = 8
+
+// answerPing sends a pong, unless several wait already: a peer that pings
+// faster than it reads gets no queue for it.
 func (s *Socket) answerPing(payload []byte) {
 	s.mu.Lock()
-	if s.is(pongQueue) && s.q != nil {
-		s.mu.Unlock()
-		return
+	skip := s.q != nil && s.pongs >= maxPongs
+	if s.q == nil {
+		s.pongs = 0
+	}
+	if !skip {
+		s.pongs++
 	}
 	s.mu.Unlock()
-	s.send(ws.OpPong, payload)
-	s.mu.Lock()
-	if s.q != nil {
-		s.flags |= pongQueue
+	if !skip {
+		s.send(ws.OpPong, payload)
 	}
-	s.mu.Unlock()
 }
 
 // deliver hands a complete message to the owner, except for a heartbeat.

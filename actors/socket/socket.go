@@ -31,6 +31,7 @@ type Socket struct {
 	fd        int32 // -1 without one
 	framing   Framing
 	loopIndex uint8 // of its epoll loop
+	pongs     uint8 // in the queue
 	flags     flag
 
 	maxMessage int32
@@ -45,18 +46,17 @@ type Socket struct {
 type flag uint16
 
 const (
-	blocked   flag = 1 << iota // the kernel is full, or a writing goroutine is at work: others only queue
-	owed                       // a caller was told to Flush
-	paused                     // by the owner
-	readOff                    // read interest is not armed
-	closing                    // nothing new goes out
-	peerShut                   // the peer sent a close frame
-	gone                       // not worth waiting for: give up the descriptor now
-	shut                       // the writing side is shut down
-	told                       // OnClose was called
-	done                       // the descriptor is given up
-	posted                     // in the list of what the loop has to look at
-	pongQueue                  // a pong waits in the queue
+	blocked  flag = 1 << iota // the kernel is full, or a writing goroutine is at work: others only queue
+	owed                      // a caller was told to Flush
+	paused                    // by the owner
+	readOff                   // read interest is not armed
+	closing                   // nothing new goes out
+	peerShut                  // the peer sent a close frame
+	gone                      // not worth waiting for: give up the descriptor now
+	shut                      // the writing side is shut down
+	told                      // OnClose was called
+	done                      // the descriptor is given up
+	posted                    // in the list of what the loop has to look at
 )
 
 func (s *Socket) is(f flag) bool { return s.flags&f != 0 }
@@ -237,7 +237,7 @@ func (s *Socket) flush(now int64) {
 func (s *Socket) drained() {
 	s.q.release()
 	s.q = nil
-	s.flags &^= pongQueue
+	s.pongs = 0
 	if s.is(closing) {
 		s.shutWrite()
 	}
@@ -265,6 +265,11 @@ func (s *Socket) Resume() {
 	s.mu.Lock()
 	if s.is(paused) {
 		s.flags &^= paused
+		if s.partial.Load() != 0 { // the peer could not go on meanwhile
+			now := Now()
+			s.partial.Store(now)
+			s.p.wheel.sooner(s, now+int64(s.p.cfg.PartialTimeout))
+		}
 		s.post()
 	}
 	s.mu.Unlock()
