@@ -27,7 +27,7 @@ func (n *Node) Ask(ctx context.Context, kind, id string, msg any) (any, error) {
 	defer cancel()
 	out := outgoing{value: msg}
 	k := identity{kind, id}
-	return n.persist(ctx, func(try int) outcome { return n.askActor(ctx, k, &out, try) })
+	return n.persist(ctx, func(silent int) outcome { return n.askActor(ctx, k, &out, silent) })
 }
 
 // AskNode sends msg to a named actor of one node. Otherwise it is like Ask;
@@ -36,7 +36,7 @@ func (n *Node) AskNode(ctx context.Context, nodeID, name string, msg any) (any, 
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	out := outgoing{value: msg}
-	return n.persist(ctx, func(try int) outcome {
+	return n.persist(ctx, func(silent int) outcome {
 		m := n.topology.Load().view.find(nodeID)
 		switch {
 		case m == nil:
@@ -50,7 +50,7 @@ func (n *Node) AskNode(ctx context.Context, nodeID, name string, msg any) (any, 
 		if err != nil {
 			return outcome{err: err}
 		}
-		return n.askRemote(ctx, m, env, try)
+		return n.askRemote(ctx, m, env, silent)
 	})
 }
 
@@ -61,11 +61,12 @@ func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, defaultAskTimeout)
 }
 
-// persist repeats a try until it is answered or time is up.
-func (n *Node) persist(ctx context.Context, once func(try int) outcome) (any, error) {
+// persist repeats a try until it is answered or time is up. once is told how many
+// tries got no sign of life.
+func (n *Node) persist(ctx context.Context, once func(silent int) outcome) (any, error) {
 	n.counters.asks.Add(1)
-	for try := 0; ; try++ {
-		out := once(try)
+	for silent := 0; ; {
+		out := once(silent)
 		switch out.verdict {
 		case answered:
 			if out.wire != nil {
@@ -77,6 +78,8 @@ func (n *Node) persist(ctx context.Context, once func(try int) outcome) (any, er
 			return nil, protocol.ErrUnavailable
 		case unknown:
 			return nil, protocol.ErrInternal
+		case lost:
+			silent++
 		}
 		n.counters.retries.Add(1)
 		pause := time.NewTimer(30*time.Millisecond + rand.N(70*time.Millisecond))
@@ -95,7 +98,7 @@ func (n *Node) persist(ctx context.Context, once func(try int) outcome) (any, er
 	}
 }
 
-func (n *Node) askActor(ctx context.Context, k identity, out *outgoing, try int) outcome {
+func (n *Node) askActor(ctx context.Context, k identity, out *outgoing, silent int) outcome {
 	top := n.topology.Load()
 	m := top.view.owner(k.kind, k.id, "")
 	if m == nil {
@@ -114,7 +117,7 @@ func (n *Node) askActor(ctx context.Context, k identity, out *outgoing, try int)
 	if err != nil {
 		return outcome{err: err}
 	}
-	return n.askRemote(ctx, m, env, try)
+	return n.askRemote(ctx, m, env, silent)
 }
 
 // askLocal waits for the reply as long as there is time: inside the process
@@ -136,14 +139,14 @@ func (n *Node) askLocal(ctx context.Context, msg any, deliver func(*actor.Messag
 	}
 }
 
-func (n *Node) askRemote(ctx context.Context, m *Member, env *wirepb.Envelope, try int) outcome {
+func (n *Node) askRemote(ctx context.Context, m *Member, env *wirepb.Envelope, silent int) outcome {
 	p := n.asks.add(m)
 	defer n.asks.remove(p)
 	if err := n.post(m.door, env, n.sender(p.request), bounded); err != nil {
 		return outcome{err: err}
 	}
-	// A peer whose queue is long must not get everything twice at once.
-	timer := time.NewTimer(tryTimeout << min(try, 3))
+	// A connection whose queue is long must not get everything twice at once.
+	timer := time.NewTimer(tryTimeout << min(silent, 3))
 	defer timer.Stop()
 	for {
 		select {

@@ -44,6 +44,7 @@ func newRegistry() *cluster.Registry {
 	cluster.Register[slow](r, "test.slow")
 	cluster.Register[burst](r, "test.burst")
 	cluster.Register[fails](r, "test.fails")
+	cluster.Register[payload](r, "test.payload")
 	return r
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log"
 	"net"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -59,6 +58,7 @@ type membership struct {
 	mu        sync.Mutex
 	id        string
 	list      *memberlist.Memberlist
+	ears      *ears
 	joining   bool // in gossip, but not yet to be given anything
 	draining  bool
 	left      bool
@@ -167,14 +167,15 @@ func (g *membership) open() error {
 	c.TCPTimeout = 2 * time.Second
 	c.SecretKey = g.node.cfg.Secret
 	c.Label = "rookery"
-	c.Delegate, c.Events = (*delegate)(g), (*delegate)(g)
+	e := newEars(g)
+	c.Delegate, c.Events = e, e
 	c.Logger = log.New(gossipLog{g.node.log}, "", 0)
 	list, err := memberlist.Create(c)
 	if err != nil {
 		return fmt.Errorf("cluster: open gossip: %w", err)
 	}
 	g.mu.Lock()
-	g.list = list
+	g.list, g.ears = list, e
 	g.bindPort = int(list.LocalNode().Port) // kept for a rejoin, when it was 0
 	g.mu.Unlock()
 	return nil
@@ -233,7 +234,7 @@ func (g *membership) settleIn(ctx context.Context) error {
 func (g *membership) allAdmitted() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, m := range g.list.Members() {
+	for _, m := range g.ears.members() {
 		if m.Name != g.id && !g.admitted[m.Name] && !g.dead[m.Name] {
 			return false
 		}
@@ -327,7 +328,7 @@ func (g *membership) publish() {
 	}
 	members := []Member{g.selfMember()}
 	alive := map[string]bool{}
-	for _, m := range g.list.Members() {
+	for _, m := range g.ears.members() {
 		alive[m.Name] = true
 		if m.Name == g.id || g.dead[m.Name] {
 			continue
@@ -379,7 +380,9 @@ func (g *membership) noteLost(alive map[string]bool) {
 	now := time.Now()
 	for id, address := range g.gossipOf {
 		if !alive[id] {
-			g.missing[address] = now
+			if !g.ears.saidGoodbye(id) {
+				g.missing[address] = now
+			}
 			delete(g.gossipOf, id)
 			delete(g.admitted, id)
 		}
@@ -401,7 +404,7 @@ func (g *membership) greet(m Member) {
 		ctx, cancel := context.WithTimeout(n.ctx, helloTry)
 		out := n.signal(ctx, &m, &wirepb.Envelope{Type: signalHello, Node: m.hash})
 		g.mu.Lock()
-		current := !g.left && slices.ContainsFunc(g.list.Members(), func(x *memberlist.Node) bool { return x.Name == m.ID })
+		current := !g.left && g.ears.hears(m.ID)
 		if out.verdict == answered || !current {
 			delete(g.greeting, m.ID)
 			g.admitted[m.ID] = current

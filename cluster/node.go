@@ -68,8 +68,6 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		n.abort()
 		return nil, err
 	}
-	go n.watchers.run(n)
-	go n.table.sweep(n.ctx)
 	return n, nil
 }
 
@@ -108,6 +106,12 @@ func (n *Node) standAlone() {
 	id := n.system.ID
 	v := newView(id, []Member{{ID: id, kinds: n.kindNames()}})
 	n.topology.Store(&topology{view: v})
+	n.run()
+}
+
+func (n *Node) run() {
+	go n.watchers.run(n)
+	go n.table.sweep(n.ctx)
 }
 
 // enter starts remoting and gossip. The order matters: the node must be able to
@@ -128,6 +132,7 @@ func (n *Node) enter(ctx context.Context) error {
 	n.library.IdentityLookup = n.library.Config.IdentityLookup
 	n.library.IdentityLookup.Setup(n.library, n.kindNames(), false)
 	n.system.EventStream.Subscribe(n.connectionEvent)
+	n.run()
 	go n.ledger.run(n.ctx)
 	go n.check(n.ctx)
 	if err := n.prepare(); err != nil {
@@ -193,8 +198,8 @@ func (n *Node) Owner(kind, id string) (nodeID string, self bool) {
 
 // Drain hands all activations over and leaves the cluster: others are told not
 // to expect anything of this node, its activations are released with time to
-// flush while it is still a member, then it leaves. Named actors go on; asks and
-// tells to other nodes do not work any more afterwards.
+// flush while it is still a member, then it leaves. Named actors go on until Stop,
+// and what they tell others still goes out, but the view is not kept up to date.
 func (n *Node) Drain(ctx context.Context) error {
 	n.drainOnce.Do(func() {
 		n.draining.Store(true)

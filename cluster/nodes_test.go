@@ -77,6 +77,9 @@ func clusterConfig(s *store, node func() *cluster.Node, join ...string) cluster.
 // grow starts a node that joins the others and returns when all see all.
 func grow(t testing.TB, s *store, others []*cluster.Node) *cluster.Node {
 	t.Helper()
+	if cluster.RaceEnabled && len(others) > 0 {
+		t.Skip("several nodes in one process")
+	}
 	var self atomic.Pointer[cluster.Node]
 	var join []string
 	for _, o := range others {

@@ -25,61 +25,13 @@ type notice struct {
 	First   string `json:"first"` // smallest id in the sender's view
 }
 
-// delegate is membership as memberlist calls it: under memberlist's locks, so it
-// only notes that something happened.
-type delegate membership
-
-// NodeMeta implements memberlist.Delegate.
-func (d *delegate) NodeMeta(limit int) []byte {
-	g := (*membership)(d)
-	g.mu.Lock()
-	self := g.selfMember()
-	g.mu.Unlock()
-	b, err := json.Marshal(meta{Host: self.Host, Port: self.Port, Draining: self.Draining, Kinds: self.kinds})
-	if err != nil || len(b) > limit {
-		g.node.log.Error("this node's description does not fit into gossip; use fewer or shorter kind names", "bytes", len(b), "limit", limit)
-		return nil
-	}
-	return b
-}
-
-// NotifyMsg implements memberlist.Delegate.
-func (d *delegate) NotifyMsg(b []byte) {
-	var m notice
-	if json.Unmarshal(b, &m) != nil {
-		return
-	}
-	select {
-	case d.notices <- m:
-	default: // it will be repeated
-	}
-}
-
-// GetBroadcasts implements memberlist.Delegate.
-func (d *delegate) GetBroadcasts(int, int) [][]byte { return nil }
-
-// LocalState implements memberlist.Delegate.
-func (d *delegate) LocalState(bool) []byte { return nil }
-
-// MergeRemoteState implements memberlist.Delegate.
-func (d *delegate) MergeRemoteState([]byte, bool) {}
-
-// NotifyJoin implements memberlist.EventDelegate.
-func (d *delegate) NotifyJoin(*memberlist.Node) { (*membership)(d).wake() }
-
-// NotifyLeave implements memberlist.EventDelegate.
-func (d *delegate) NotifyLeave(*memberlist.Node) { (*membership)(d).wake() }
-
-// NotifyUpdate implements memberlist.EventDelegate.
-func (d *delegate) NotifyUpdate(*memberlist.Node) { (*membership)(d).wake() }
-
 // warnDead tells those who were declared dead here and are alive in gossip.
 func (g *membership) warnDead() {
 	view := g.node.topology.Load().view
-	var back []*memberlist.Node
+	var back []memberlist.Node
 	g.mu.Lock()
 	list := g.list
-	for _, m := range list.Members() {
+	for _, m := range g.ears.members() {
 		if g.dead[m.Name] {
 			back = append(back, m)
 		}
@@ -90,7 +42,7 @@ func (g *membership) warnDead() {
 		if err != nil {
 			continue
 		}
-		if err := list.SendReliable(m, b); err != nil {
+		if err := list.SendReliable(&m, b); err != nil {
 			g.node.log.Debug("cannot tell a node that it was declared dead", "node", m.Name, "error", err)
 		}
 	}
@@ -107,14 +59,19 @@ func (g *membership) heed(ctx context.Context, m notice) {
 	g.mu.Lock()
 	mutual := g.dead[m.From]
 	g.mu.Unlock()
-	if mutual {
-		mine := len(view.Members)
-		if mine > m.Size || mine == m.Size && view.Members[0].ID < m.First {
-			return
-		}
+	if mutual && view.outranks(m) {
+		return
 	}
 	g.node.log.Warn("declared dead by others; rejoining under a new identity", "node", view.self, "by", m.From)
 	g.rejoin(ctx)
+}
+
+// outranks reports whether the sender of the notice has to yield, not this node.
+func (v *View) outranks(m notice) bool {
+	if len(v.Members) != m.Size {
+		return len(v.Members) > m.Size
+	}
+	return v.Members[0].ID < m.First
 }
 
 // rejoin starts over under a new id: the actor system, named actors and sockets
@@ -175,18 +132,14 @@ func (g *membership) rejoin(ctx context.Context) {
 // partition memberlist itself would never try them again.
 func (g *membership) rejoinLost() {
 	g.mu.Lock()
-	here := map[string]bool{}
-	for _, m := range g.list.Members() {
+	here, alone := map[string]bool{}, true
+	for _, m := range g.ears.members() {
 		here[m.Address()] = true
+		alone = alone && m.Name == g.id
 	}
 	var try []string
-	for _, seed := range g.node.cfg.Join {
-		if !here[seed] {
-			try = append(try, seed)
-		}
-	}
-	if len(here) > 1 {
-		try = nil // not alone: seeds may be gone for good
+	if alone { // with company, a seed that is not here may be gone for good
+		try = append(try, g.node.cfg.Join...)
 	}
 	for address, since := range g.missing {
 		if !here[address] && time.Since(since) < remember {

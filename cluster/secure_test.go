@@ -65,6 +65,9 @@ func (a *authority) config(t *testing.T) *tls.Config {
 }
 
 func TestSecretAndCertificates(t *testing.T) {
+	if cluster.RaceEnabled {
+		t.Skip("several nodes in one process")
+	}
 	ca := newAuthority(t)
 	secret := []byte("0123456789abcdef0123456789abcdef")
 	run := func(secret []byte, conf *tls.Config, join ...string) *cluster.Node {
