@@ -1,0 +1,70 @@
+package community
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rookery-chat/rookery/actors/turn"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// Config adjusts the kind; its zero value works.
+type Config struct {
+	// IdleAfter is how long an unused community stays in memory; 10 minutes when zero.
+	IdleAfter time.Duration
+	// QuietAbove is the number of members online above which members are not told
+	// about each other one by one; 250 when zero.
+	QuietAbove int
+	// StaleAfter is how long a member counts as online without a sign of life
+	// before his actor is asked; 5 minutes when zero.
+	StaleAfter time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	if c.IdleAfter == 0 {
+		c.IdleAfter = 10 * time.Minute
+	}
+	if c.QuietAbove == 0 {
+		c.QuietAbove = 250
+	}
+	if c.StaleAfter == 0 {
+		c.StaleAfter = 5 * time.Minute
+	}
+	return c
+}
+
+// New describes the kind to the loop.
+func New(cfg Config) *turn.Kind[State] {
+	cfg = cfg.withDefaults()
+	k := &turn.Kind[State]{
+		Name:      protocol.KindCommunity,
+		Leased:    true,
+		Judge:     (*State).judge,
+		IdleAfter: cfg.IdleAfter,
+	}
+	k.Load = func(ctx context.Context, env *turn.Env, t turn.Turn) (*State, error) {
+		var id protocol.CommunityID
+		if err := id.UnmarshalText([]byte(t.Self.ID)); err != nil {
+			return nil, fmt.Errorf("community %q: %w", t.Self.ID, err)
+		}
+		return load(ctx, cfg, env.DB, id, t)
+	}
+
+	turn.On(k, protocol.CommunityCreate, (*State).createCommunity, turn.Structural)
+	turn.On(k, protocol.CommunityGet, (*State).getCommunity)
+	turn.OnMessage(k, (*State).reload, turn.Structural)
+
+	turn.On(k, protocol.ChannelCreate, (*State).createChannel, turn.Structural)
+	turn.On(k, protocol.ChannelList, (*State).listChannels)
+	turn.On(k, protocol.ChannelGet, (*State).getChannel)
+
+	turn.On(k, protocol.MemberAdd, (*State).addMember, turn.Structural)
+	turn.On(k, protocol.MemberList, (*State).listMembers)
+	turn.OnMessage(k, (*State).reloadMember, turn.Structural)
+
+	turn.OnMessage(k, (*State).answerAccess)
+	turn.OnMessage(k, (*State).memberPresence)
+	turn.OnMessage(k, (*State).sweepOnline)
+	return k
+}

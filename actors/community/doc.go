@@ -1,0 +1,35 @@
+// Package community is the kind of actor that owns a community: its row, its
+// channels and their order, its roles, who is a member with which roles, who was
+// let into private channels, bans and timeouts in force, and who is online.
+//
+// It answers three kinds of questions: clients' operations on communities,
+// channels and members; what a user may do in a channel (AskAccess, from channel
+// actors); and presence (MemberPresence, from user actors).
+//
+// # Concurrency
+//
+// State is touched in turns of the actor only. Changes are structural turns:
+// committed in one fenced transaction first, then applied to the state, then
+// announced, then answered. Two structural turns of one community never overlap,
+// so a handler may decide (the next position, whether a name is free) before its
+// transaction runs.
+//
+// # What it does not do
+//
+// It does not write behind, knows no messages, and does not page through
+// members: the list is read from Postgres with the leave (MembersGrant) it gives.
+//
+// # Decisions
+//
+//   - A community is one actor however many members it has: 100,000 members take
+//     a few megabytes, because a member is an id and the number of a set of
+//     roles, and there are few such sets (2026-11).
+//   - Only members have rights. A role assignment without a membership, which
+//     the contract's reference honours, gives nothing here (2026-11).
+//   - Channels keep the answers to AskAccess. Versions carry the lease's epoch, so
+//     they rise across activations too. A new activation can't know who holds
+//     answers of the one before, so it treats every channel as a holder until
+//     that channel has confirmed a change (2026-11).
+//   - Presence is a hint that heals itself: users say that they are online every
+//     few minutes, whoever is not heard of is asked and then forgotten (2026-11).
+package community

@@ -1,0 +1,134 @@
+package community
+
+import (
+	"context"
+	"slices"
+
+	"github.com/rookery-chat/rookery/actors/rules"
+	"github.com/rookery-chat/rookery/actors/turn"
+	"github.com/rookery-chat/rookery/persistence"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+var (
+	errNoUserOrCommunity = protocol.NotFound("User or community not found")
+	errAlreadyMember     = protocol.Conflict("User is already a member of this community")
+	errBanned            = protocol.Forbidden("You are banned from this community")
+)
+
+// addMember takes a user in, with the role Member (made again if the community
+// lost it) and into the channel general.
+func (s *State) addMember(t turn.Turn, req protocol.AddMember) (turn.Outcome, error) {
+	until, banned := s.bans[req.UserID]
+	switch {
+	case s.missing:
+		return turn.Outcome{}, errNoUserOrCommunity
+	case s.roster.has(req.UserID):
+		return turn.Outcome{}, errAlreadyMember
+	case banned && (until == 0 || until > t.Now):
+		return turn.Outcome{}, errBanned
+	}
+	n := persistence.NewMember{
+		Membership: protocol.Membership{
+			ID: protocol.AnyID(protocol.NewRandomID[row]()), UserID: req.UserID, CommunityID: s.id, JoinedAt: t.Now,
+		},
+		AddedBy: t.Caller.UserID,
+	}
+	role, ok := s.role(rules.RoleMember)
+	if !ok {
+		role, n.CreateRole = newRole(memberRole(), t.Now), true
+	}
+	n.Role = role
+	if c, ok := s.channelNamed(general); ok {
+		n.Channel = c.ID
+	}
+	db, owner := s.db, t.Owner
+	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
+		if err := db.AddMember(ctx, owner, n); err != nil {
+			return nil, err
+		}
+		return func(t turn.Turn) (turn.Outcome, error) { return s.memberAdded(t, n) }, nil
+	}}, nil
+}
+
+func (s *State) memberAdded(t turn.Turn, n persistence.NewMember) (turn.Outcome, error) {
+	m := n.Membership
+	s.learnRole(n.Role)
+	s.roster.put(m.UserID, []protocol.RoleID{n.Role.ID})
+	delete(s.bans, m.UserID)
+	if c, ok := s.channel(n.Channel); ok && c.IsPrivate {
+		s.letIn(c.ID, m.UserID)
+	}
+	return s.announceMember(t, m.UserID, n.Role, &m)
+}
+
+// announceMember tells the members, then lets the new one's sockets in.
+func (s *State) announceMember(t turn.Turn, user protocol.UserID, role protocol.Role, reply any) (turn.Outcome, error) {
+	e, err := s.event("roleAssigned", protocol.RoleAssigned{CommunityID: s.id, UserID: user, RoleID: role.ID, RoleName: role.Name})
+	if err != nil {
+		return turn.Outcome{}, err
+	}
+	out := s.welcome(user, reply)
+	if s.strangers.take(user) {
+		if out, err = s.takeBack(t, []protocol.UserID{user}, grown(out)); err != nil {
+			return out, err
+		}
+	}
+	out.Events = append([]protocol.Event{e}, out.Events...)
+	return out, nil
+}
+
+func (s *State) listMembers(turn.Turn, protocol.ListMembers) (turn.Outcome, error) {
+	if s.missing {
+		return turn.Outcome{}, errNoCommunity
+	}
+	return turn.Outcome{Reply: &protocol.MembersGrant{CommunityID: s.id}}, nil
+}
+
+// reloadMember reads a membership that a registration wrote.
+func (s *State) reloadMember(t turn.Turn, m *protocol.ReloadMember) (turn.Outcome, error) {
+	db, id, user := s.db, s.id, m.User
+	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
+		rows, err := db.Member(ctx, id, user)
+		if err != nil {
+			return nil, err
+		}
+		return func(t turn.Turn) (turn.Outcome, error) { return s.memberReloaded(t, user, rows) }, nil
+	}}, nil
+}
+
+func (s *State) memberReloaded(t turn.Turn, user protocol.UserID, rows persistence.MemberRows) (turn.Outcome, error) {
+	was := s.roster.actions(user)
+	for _, in := range s.private {
+		delete(in, user)
+	}
+	if rows.Membership == nil {
+		s.roster.remove(user)
+		delete(s.online, user)
+		return s.takeBack(t, []protocol.UserID{user}, shrunk(turn.Outcome{}))
+	}
+	ids := make([]protocol.RoleID, len(rows.Roles))
+	for i, r := range rows.Roles {
+		s.learnRole(r)
+		ids[i] = r.ID
+	}
+	s.roster.put(user, ids)
+	for _, c := range rows.Private {
+		s.letIn(c, user)
+	}
+	if was&^s.roster.actions(user) != 0 {
+		return s.takeBack(t, []protocol.UserID{user}, shrunk(turn.Outcome{}))
+	}
+	return s.announceMember(t, user, shownRole(rows.Roles), &protocol.Done{})
+}
+
+// shownRole is the role that the members are told about.
+func shownRole(roles []protocol.Role) protocol.Role {
+	if i := slices.IndexFunc(roles, func(r protocol.Role) bool { return r.Name == rules.RoleMember }); i >= 0 {
+		return roles[i]
+	}
+	if len(roles) > 0 {
+		return roles[0]
+	}
+	return protocol.Role{Name: rules.RoleMember}
+}

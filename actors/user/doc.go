@@ -1,0 +1,33 @@
+// Package user is the kind of actor that knows one user's sockets, wherever in
+// the cluster they are, and with them whether he is online.
+//
+// It tells a new socket what it may hear (Connect), lets sockets into rooms that
+// open while they are connected (MemberJoined, ChannelOpened), carries events
+// for the user's own devices, announces coming and going to his communities, and
+// ends his sockets when a login or the account ends (EndSessions).
+//
+// # Concurrency
+//
+// State is touched in turns of the actor only. The rooms of a socket are read
+// from Postgres beside the mailbox. What opens meanwhile raises Version, and the
+// socket, once it has joined what it was told, asks again (SyncRooms): so no
+// room is missed and none is locked.
+//
+// # What it does not do
+//
+// It takes no lease: what it stores is when the user was last seen, which only
+// rises. It holds no event and writes to no socket; relays do.
+//
+// # Decisions
+//
+//   - Registrations of sockets are soft state: they are renewed by heartbeats,
+//     which also rebuild them after the actor has moved, and end when they were
+//     not renewed or when the socket's node has left the cluster (2026-11).
+//   - Versions start at the time of loading, so that one of an earlier
+//     activation never equals one of a later (2026-11).
+//   - One presence event for the union of all communities, only where it is news
+//     and only for communities that are not crowded: the reference's event to
+//     every socket of the instance is quadratic (2026-11).
+//   - Going offline waits for a grace period, because a page that is reloaded
+//     comes back within seconds (2026-11).
+package user

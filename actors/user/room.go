@@ -1,0 +1,58 @@
+package user
+
+import (
+	"slices"
+
+	"github.com/rookery-chat/rookery/actors/turn"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// memberJoined lets the sockets into a community and tells them of it.
+func (s *State) memberJoined(_ turn.Turn, m *protocol.MemberJoined) (turn.Outcome, error) {
+	if s.missing {
+		return turn.Outcome{}, nil
+	}
+	if !slices.Contains(s.communities, m.Community) {
+		s.communities = append(slices.Clone(s.communities), m.Community)
+	}
+	topics := []protocol.Topic{protocol.CommunityTopic(m.Community)}
+	for _, c := range m.Channels {
+		topics = append(topics, protocol.ChannelTopic(c))
+	}
+	e, err := s.event("memberAddedToCommunity", protocol.MemberAdded{CommunityID: m.Community, UserID: s.user.ID})
+	out := turn.Outcome{Rooms: s.join(topics...), Events: []protocol.Event{e}}
+	if s.online {
+		out.Tells = []turn.Tell{s.sign(m.Community)}
+	}
+	return out, err
+}
+
+// channelOpened lets the sockets into one more channel.
+func (s *State) channelOpened(_ turn.Turn, m *protocol.ChannelOpened) (turn.Outcome, error) {
+	if s.missing {
+		return turn.Outcome{}, nil
+	}
+	out := turn.Outcome{Rooms: s.join(protocol.ChannelTopic(m.Channel.ID))}
+	if !m.Announce {
+		return out, nil
+	}
+	e, err := s.event("channelCreated", protocol.ChannelCreated{CommunityID: m.Community, Channel: m.Channel})
+	out.Events = []protocol.Event{e}
+	return out, err
+}
+
+func (s *State) join(topics ...protocol.Topic) []protocol.Rooms {
+	s.version++
+	return []protocol.Rooms{{Of: protocol.UserTopic(s.user.ID), Join: topics}}
+}
+
+// lastRead tells the user's other sockets how far he has read.
+func (s *State) lastRead(_ turn.Turn, m *protocol.LastRead) (turn.Outcome, error) {
+	if len(s.sockets) == 0 {
+		return turn.Outcome{}, nil
+	}
+	e, err := s.event("readReceiptUpdated", protocol.ReadReceiptUpdated{
+		ChannelID: &m.Channel, LastReadMessageID: m.Message, LastReadAt: m.At,
+	})
+	return turn.Outcome{Events: []protocol.Event{e}}, err
+}

@@ -1,0 +1,66 @@
+package user
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+func TestMemberJoined(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.connect("n1")
+	nest := w.community("Nest")
+	ch := w.channel(nest, "general", false)
+	version := w.s.version
+	r := w.run(w.s.memberJoined(w.turn(), &protocol.MemberJoined{Community: nest, Channels: []protocol.ChannelID{ch}}))
+	if r.err != nil || w.s.version == version {
+		t.Fatalf("version %d, result %+v", w.s.version, r)
+	}
+	own := protocol.UserTopic(w.s.user.ID)
+	if room := r.rooms[0]; room.Of != own || !slices.Equal(room.Join, []protocol.Topic{protocol.CommunityTopic(nest), protocol.ChannelTopic(ch)}) {
+		t.Errorf("rooms = %+v", r.rooms)
+	}
+	e := r.events[0]
+	if p := payload[protocol.MemberAdded](t, e); e.Name != "memberAddedToCommunity" || p.UserID != w.s.user.ID || p.CommunityID != nest || !slices.Equal(e.Topics, []protocol.Topic{own}) || r.wide {
+		t.Errorf("event = %+v", e)
+	}
+	if len(r.tells) != 1 || r.tells[0].ID != nest.String() {
+		t.Errorf("the community does not learn that he is online: %+v", r.tells)
+	}
+	w.run(w.s.memberJoined(w.turn(), &protocol.MemberJoined{Community: nest})) // told twice
+}
+
+func TestChannelOpened(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	nest := w.community("Nest")
+	w.activate(w.s.user.ID)
+	c := protocol.Channel{ID: w.channel(nest, "secret", true), Name: "secret", CommunityID: nest, IsPrivate: true}
+	r := w.run(w.s.channelOpened(w.turn(), &protocol.ChannelOpened{Community: nest, Channel: c, Announce: true}))
+	if len(r.rooms) != 1 || !slices.Equal(r.rooms[0].Join, []protocol.Topic{protocol.ChannelTopic(c.ID)}) {
+		t.Errorf("rooms = %+v", r.rooms)
+	}
+	if p := payload[protocol.ChannelCreated](t, r.events[0]); r.events[0].Name != "channelCreated" || p.Channel != c {
+		t.Errorf("event = %+v", r.events[0])
+	}
+	if r := w.run(w.s.channelOpened(w.turn(), &protocol.ChannelOpened{Community: nest, Channel: c})); len(r.events) != 0 || len(r.rooms) != 1 {
+		t.Errorf("silently: %+v", r)
+	}
+}
+
+func TestLastRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := &protocol.LastRead{Channel: protocol.ChannelID(protocol.NewID[row]()), Message: protocol.MessageID(protocol.NewID[row]()), Seq: 4, At: w.now}
+	if r := w.run(w.s.lastRead(w.turn(), m)); len(r.events) != 0 {
+		t.Error("an event for nobody")
+	}
+	w.connect("n1")
+	r := w.run(w.s.lastRead(w.turn(), m))
+	p := payload[protocol.ReadReceiptUpdated](t, r.events[0])
+	if r.events[0].Name != "readReceiptUpdated" || *p.ChannelID != m.Channel || p.DirectMessageGroupID != nil || p.LastReadMessageID != m.Message || p.LastReadAt != m.At {
+		t.Errorf("event = %+v %+v", r.events[0], p)
+	}
+}

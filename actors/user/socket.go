@@ -1,0 +1,131 @@
+package user
+
+import (
+	"context"
+
+	"github.com/rookery-chat/rookery/actors/turn"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// maxSockets bounds the sockets of one user.
+const maxSockets = 256
+
+var (
+	errNoUser      = protocol.ErrUnauthorized
+	errManySockets = protocol.Unavailable("Too many connections of this account")
+	errEnded       = protocol.ErrUnauthorized
+)
+
+// connect tells a socket what it may hear and registers it. The version is the
+// one before the read: what changes during it makes the socket ask again.
+func (s *State) connect(_ turn.Turn, m *protocol.Connect) (turn.Outcome, error) {
+	if s.missing {
+		return turn.Outcome{}, errNoUser
+	}
+	return s.rooms(func(t turn.Turn) (turn.Outcome, error) { return s.register(t, m) }), nil
+}
+
+// rooms reads what the sockets of the user may hear.
+func (s *State) rooms(then turn.Then) turn.Outcome {
+	db, id, version := s.db, s.user.ID, s.version
+	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
+		topics, err := db.Topics(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return func(t turn.Turn) (turn.Outcome, error) {
+			out, err := then(t)
+			out.Reply = &protocol.Connected{User: s.user, Topics: topics, Version: version}
+			return out, err
+		}, nil
+	}}
+}
+
+// register notes a socket, new or known, and sees to presence.
+func (s *State) register(t turn.Turn, m *protocol.Connect) (turn.Outcome, error) {
+	if s.missing {
+		return turn.Outcome{}, errNoUser
+	}
+	k := s.sockets[m.Conn]
+	switch {
+	case k == nil && len(s.sockets) >= maxSockets:
+		return turn.Outcome{}, errManySockets
+	case k == nil:
+		k = &socket{}
+		s.sockets[m.Conn] = k
+	case k.closing:
+		return turn.Outcome{}, errEnded
+	}
+	*k = socket{node: m.Node, session: m.Session, token: m.Token, idle: m.Idle, beat: t.Now}
+	out := turn.Outcome{Timers: s.appeared()}
+	if !s.sweeping {
+		s.sweeping = true
+		out.Timers = append(out.Timers, turn.Timer{After: s.cfg.Sweep, Msg: &sweep{}})
+	}
+	return out, nil
+}
+
+// heartbeat renews a registration. The answer has no topics: a socket whose
+// version differs asks for them.
+func (s *State) heartbeat(t turn.Turn, m *protocol.Heartbeat) (turn.Outcome, error) {
+	out, err := s.register(t, &m.Connect)
+	if err != nil {
+		return turn.Outcome{}, err
+	}
+	out.Reply = &protocol.Connected{User: s.user, Version: s.version}
+	return out, nil
+}
+
+// syncRooms answers with topics only when they may have changed.
+func (s *State) syncRooms(_ turn.Turn, m *protocol.SyncRooms) (turn.Outcome, error) {
+	switch {
+	case s.missing:
+		return turn.Outcome{}, errNoUser
+	case m.Version == s.version:
+		return turn.Outcome{Reply: &protocol.Connected{User: s.user, Version: s.version}}, nil
+	}
+	return s.rooms(func(turn.Turn) (turn.Outcome, error) { return turn.Outcome{}, nil }), nil
+}
+
+func (s *State) disconnect(_ turn.Turn, m *protocol.Disconnect) (turn.Outcome, error) {
+	delete(s.sockets, m.Conn)
+	return turn.Outcome{Timers: s.vanished()}, nil
+}
+
+// endSessions closes sockets of a login, of an access token, or all. They stay
+// in the audience until they are gone, but no longer count as the user.
+func (s *State) endSessions(_ turn.Turn, m *protocol.EndSessions) (turn.Outcome, error) {
+	for _, k := range s.sockets {
+		if (m.Session.IsZero() || k.session == m.Session) && (m.Token.IsZero() || k.token == m.Token) {
+			k.closing = true
+		}
+	}
+	return turn.Outcome{
+		Closes: []protocol.CloseSockets{{User: s.user.ID, Session: m.Session, Token: m.Token, Reason: m.Reason}},
+		Timers: s.vanished(),
+	}, nil
+}
+
+// sweep is the timer that looks over the sockets.
+type sweep struct{}
+
+// sweepSockets drops sockets that are gone without a word, says again to the
+// communities that the user is online, and sees to lastSeen.
+func (s *State) sweepSockets(t turn.Turn, _ *sweep) (turn.Outcome, error) {
+	for id, k := range s.sockets {
+		if k.closing || t.Now-k.beat > instants(s.cfg.DeadAfter) || !s.alive(k.node) {
+			delete(s.sockets, id)
+		}
+	}
+	var out turn.Outcome
+	if n, _ := s.live(); n > 0 {
+		out = s.repeat(t)
+	} else {
+		out.Timers = s.vanished()
+	}
+	s.sweeping = len(s.sockets) > 0
+	if s.sweeping {
+		out.Timers = append(out.Timers, turn.Timer{After: s.cfg.Sweep, Msg: &sweep{}})
+	}
+	return out, nil
+}

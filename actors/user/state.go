@@ -1,0 +1,102 @@
+package user
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rookery-chat/rookery/persistence"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// State is one user in memory.
+type State struct {
+	cfg   Config
+	db    *persistence.DB
+	alive func(node string) bool // is in the cluster as this node sees it
+
+	missing     bool
+	user        protocol.PublicUser
+	communities []protocol.CommunityID // in the order of joining
+	version     int64                  // of what the sockets may hear
+
+	sockets  map[protocol.ConnID]*socket
+	sweeping bool
+
+	online     bool             // sockets, or within the grace period
+	announced  bool             // what the communities were told last
+	announcing bool             // they are being told
+	absence    int              // number of the grace period that runs or ran last
+	repeated   protocol.Instant // when the communities were last told that the user is online
+	seen       protocol.Instant // when last_seen was last written
+}
+
+// socket is one registered connection.
+type socket struct {
+	node    string
+	session protocol.SessionID
+	token   protocol.AnyID
+	idle    bool
+	beat    protocol.Instant
+	closing bool // told to close: counts for nothing but is still to be reached
+}
+
+func load(ctx context.Context, cfg Config, db *persistence.DB, id protocol.UserID, now protocol.Instant) (*State, error) {
+	rows, err := db.User(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	s := &State{
+		cfg: cfg, db: db, missing: rows.User == nil, communities: rows.Communities, version: int64(now),
+		sockets: map[protocol.ConnID]*socket{},
+		alive:   func(string) bool { return true },
+	}
+	s.user.ID = id
+	if rows.User != nil {
+		s.user = *rows.User
+	}
+	return s, nil
+}
+
+// audience is the nodes that hold sockets of the user.
+func (s *State) audience() []string {
+	var nodes []string
+	for _, k := range s.sockets {
+		if !slices.Contains(nodes, k.node) {
+			nodes = append(nodes, k.node)
+		}
+	}
+	slices.Sort(nodes)
+	return nodes
+}
+
+func (s *State) busy() bool {
+	return len(s.sockets) > 0 || s.online || s.announced || s.announcing
+}
+
+// live counts the sockets that were not told to close.
+func (s *State) live() (n, active int) {
+	for _, k := range s.sockets {
+		if k.closing {
+			continue
+		}
+		n++
+		if !k.idle {
+			active++
+		}
+	}
+	return n, active
+}
+
+// event is something for the user's own sockets.
+func (s *State) event(name string, payload any) (protocol.Event, error) {
+	body, err := json.Marshal(payload)
+	if err != nil {
+		return protocol.Event{}, fmt.Errorf("encode %s: %w", name, err)
+	}
+	return protocol.Event{Name: name, Topics: []protocol.Topic{protocol.UserTopic(s.user.ID)}, Payload: body}, nil
+}
+
+func instants(d time.Duration) protocol.Instant { return protocol.Instant(d.Milliseconds()) }

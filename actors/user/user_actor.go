@@ -1,0 +1,82 @@
+package user
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rookery-chat/rookery/actors/turn"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// Config adjusts the kind; its zero value works.
+type Config struct {
+	// IdleAfter is how long an unused user without sockets stays in memory; 5 minutes when zero.
+	IdleAfter time.Duration
+	// Grace is how long a user without sockets still counts as online; 10 s when zero.
+	Grace time.Duration
+	// DeadAfter is how long a socket may go without a heartbeat; 90 s when zero.
+	DeadAfter time.Duration
+	// Sweep is how often sockets are looked over; 30 s when zero.
+	Sweep time.Duration
+	// Repeat is how often communities are told again that the user is online; 2 minutes when zero.
+	Repeat time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	set := func(d *time.Duration, to time.Duration) {
+		if *d == 0 {
+			*d = to
+		}
+	}
+	set(&c.IdleAfter, 5*time.Minute)
+	set(&c.Grace, 10*time.Second)
+	set(&c.DeadAfter, 90*time.Second)
+	set(&c.Sweep, 30*time.Second)
+	set(&c.Repeat, 2*time.Minute)
+	return c
+}
+
+// New describes the kind to the loop.
+func New(cfg Config) *turn.Kind[State] {
+	cfg = cfg.withDefaults()
+	k := &turn.Kind[State]{
+		Name:      protocol.KindUser,
+		Audience:  (*State).audience,
+		Busy:      (*State).busy,
+		IdleAfter: cfg.IdleAfter,
+	}
+	k.Load = func(ctx context.Context, env *turn.Env, t turn.Turn) (*State, error) {
+		var id protocol.UserID
+		if err := id.UnmarshalText([]byte(t.Self.ID)); err != nil {
+			return nil, fmt.Errorf("user %q: %w", t.Self.ID, err)
+		}
+		s, err := load(ctx, cfg, env.DB, id, t.Now)
+		if err != nil {
+			return nil, err
+		}
+		s.alive = func(node string) bool {
+			_, ok := env.Node.View().Member(node)
+			return ok
+		}
+		return s, nil
+	}
+
+	turn.OnMessage(k, (*State).connect, turn.Structural)
+	turn.OnMessage(k, (*State).syncRooms, turn.Structural)
+	turn.OnMessage(k, (*State).heartbeat)
+	turn.OnMessage(k, (*State).disconnect)
+	turn.OnMessage(k, (*State).endSessions)
+	turn.OnMessage(k, (*State).sweepSockets)
+
+	turn.OnMessage(k, (*State).memberJoined)
+	turn.OnMessage(k, (*State).channelOpened)
+	turn.OnMessage(k, (*State).lastRead)
+
+	turn.OnMessage(k, (*State).askOnline)
+	turn.OnMessage(k, (*State).presenceStale)
+	turn.OnMessage(k, (*State).graceOver)
+	turn.OnMessage(k, (*State).announcePresence)
+	turn.OnMessage(k, (*State).noteSeen, turn.Structural)
+	return k
+}

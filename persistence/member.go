@@ -1,0 +1,157 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+var (
+	// One row per set of roles, however many members: there are few sets.
+	selectMemberGroups = query(`
+		SELECT roles, array_agg(user_id) FROM (
+			SELECT m.user_id, coalesce(array_agg(a.role_id ORDER BY a.role_id) FILTER (WHERE a.role_id IS NOT NULL), '{}') AS roles
+			FROM membership m
+			LEFT JOIN role_assignment a ON a.user_id = m.user_id AND a.community_id = m.community_id
+			WHERE m.community_id = $1 GROUP BY m.user_id
+		) AS member GROUP BY roles`)
+
+	selectMembers = query(`
+		SELECT m.id, m.user_id, m.community_id, m.joined_at, ` + publicUserColumns + `
+		FROM membership m JOIN app_user u ON u.id = m.user_id
+		WHERE m.community_id = $1 ORDER BY m.joined_at, m.id LIMIT $2`)
+
+	selectMemberRow = query(`
+		SELECT id, user_id, community_id, joined_at FROM membership WHERE community_id = $1 AND user_id = $2`)
+
+	selectMemberRoles = query(`
+		SELECT r.id, r.name, r.actions, r.created_at, r.is_default
+		FROM role_assignment a JOIN role r ON r.id = a.role_id
+		WHERE a.community_id = $1 AND a.user_id = $2 ORDER BY r.id`)
+
+	selectMemberPrivate = query(`
+		SELECT c.id FROM channel_membership cm JOIN channel c ON c.id = cm.channel_id
+		WHERE c.community_id = $1 AND cm.user_id = $2 AND c.is_private`)
+
+	// The row is locked, so that the user can't be deleted before commit.
+	lockUser = query(`SELECT true FROM app_user WHERE id = $1 FOR KEY SHARE`)
+
+	insertMembership = query(`INSERT INTO membership (id, joined_at, user_id, community_id) VALUES ($1, $2, $3, $4)`)
+
+	endExpiredBan = query(`
+		UPDATE community_ban SET active = false
+		WHERE community_id = $1 AND user_id = $2 AND active AND expires_at <= $3`)
+
+	selectMemberBanned = query(`
+		SELECT EXISTS (SELECT FROM community_ban
+			WHERE community_id = $1 AND user_id = $2 AND active AND (expires_at IS NULL OR expires_at > $3))`)
+)
+
+func scanMemberGroup(row pgx.CollectableRow) (MemberGroup, error) {
+	var g MemberGroup
+	err := row.Scan(&g.Roles, &g.Users)
+	return g, err
+}
+
+func scanMembership(row pgx.CollectableRow) (protocol.Membership, error) {
+	var m protocol.Membership
+	err := row.Scan(&m.ID, &m.UserID, &m.CommunityID, &m.JoinedAt)
+	return m, err
+}
+
+func scanMember(row pgx.CollectableRow) (protocol.Membership, error) {
+	m := protocol.Membership{User: &protocol.PublicUser{}}
+	err := row.Scan(append([]any{&m.ID, &m.UserID, &m.CommunityID, &m.JoinedAt}, publicUserFields(m.User)...)...)
+	return m, err
+}
+
+// Members lists at most limit members of a community with their users, those
+// who joined first leading.
+func (db *DB) Members(ctx context.Context, community protocol.CommunityID, limit int) ([]protocol.Membership, error) {
+	rows, err := db.pool.Query(ctx, selectMembers, community, limit)
+	if err != nil {
+		return nil, oneLine(fmt.Errorf("list members of %s: %w", community, err))
+	}
+	list, err := pgx.CollectRows(rows, scanMember)
+	if err != nil {
+		return nil, oneLine(fmt.Errorf("list members of %s: %w", community, err))
+	}
+	return list, nil
+}
+
+// NewMember is a membership with what comes with it.
+type NewMember struct {
+	Membership protocol.Membership
+	Role       protocol.Role      // given to the member
+	CreateRole bool               // the community lost it
+	Channel    protocol.ChannelID // the channel that new members are let into; zero: none
+	AddedBy    protocol.UserID
+}
+
+// AddMember stores a membership in one fenced transaction. Errors for the
+// caller are those of the contract.
+func (db *DB) AddMember(ctx context.Context, owner Owner, n NewMember) error {
+	m := n.Membership
+	err := db.Fenced(ctx, owner, func(tx pgx.Tx) error {
+		var there, banned bool
+		b := &pgx.Batch{}
+		b.Queue(lockUser, m.UserID).QueryRow(func(row pgx.Row) error {
+			if err := row.Scan(&there); !errors.Is(err, pgx.ErrNoRows) {
+				return err
+			}
+			return nil
+		})
+		b.Queue(endExpiredBan, m.CommunityID, m.UserID, m.JoinedAt)
+		b.Queue(selectMemberBanned, m.CommunityID, m.UserID, m.JoinedAt).QueryRow(func(row pgx.Row) error { return row.Scan(&banned) })
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return err
+		}
+		switch {
+		case !there:
+			return protocol.NotFound("User or community not found")
+		case banned:
+			return protocol.Forbidden("You are banned from this community")
+		}
+		b = &pgx.Batch{}
+		b.Queue(insertMembership, m.ID, m.JoinedAt, m.UserID, m.CommunityID)
+		if n.CreateRole {
+			b.Queue(insertRole, n.Role.ID, n.Role.Name, m.CommunityID, n.Role.IsDefault, n.Role.Actions, n.Role.CreatedAt)
+		}
+		b.Queue(insertAssignment, protocol.NewRandomID[memberRow](), m.UserID, m.CommunityID, n.Role.ID)
+		if !n.Channel.IsZero() {
+			b.Queue(insertChannelMembership, protocol.NewRandomID[memberRow](), m.JoinedAt, m.UserID, n.Channel, n.AddedBy)
+		}
+		return tx.SendBatch(ctx, b).Close()
+	})
+	return shown(err, "add member")
+}
+
+// MemberRows is what a community keeps of one member.
+type MemberRows struct {
+	Membership *protocol.Membership // nil: not a member
+	Roles      []protocol.Role
+	Private    []protocol.ChannelID // private channels that he was let into
+}
+
+// Member reads one member in one round trip.
+func (db *DB) Member(ctx context.Context, community protocol.CommunityID, user protocol.UserID) (MemberRows, error) {
+	var r MemberRows
+	b := &pgx.Batch{}
+	b.Queue(selectMemberRow, community, user).Query(func(rows pgx.Rows) error {
+		list, err := pgx.CollectRows(rows, scanMembership)
+		if err == nil && len(list) > 0 {
+			r.Membership = &list[0]
+		}
+		return err
+	})
+	queueList(b, &r.Roles, scanRole, selectMemberRoles, community, user)
+	queueList(b, &r.Private, pgx.RowTo[protocol.ChannelID], selectMemberPrivate, community, user)
+	if err := db.pool.SendBatch(ctx, b).Close(); err != nil {
+		return MemberRows{}, oneLine(fmt.Errorf("read member %s of %s: %w", user, community, err))
+	}
+	return r, nil
+}
