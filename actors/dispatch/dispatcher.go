@@ -1,0 +1,180 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/rookery-chat/rookery/persistence"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// Input is a request before it has a type.
+type Input = protocol.Input
+
+// locations bounds each of the caches of where messages and channels live: an
+// entry is about 100 bytes.
+const locations = 1 << 16
+
+// Asker reaches actors. *cluster.Node is one.
+type Asker interface {
+	Ask(ctx context.Context, kind, id string, msg any) (any, error)
+}
+
+// Hasher makes password hashes. *gate.Passwords is one.
+type Hasher interface {
+	Hash(ctx context.Context, password string) (string, error)
+}
+
+// Config is what a Dispatcher works with. Cluster, DB and Passwords are needed.
+type Config struct {
+	Cluster   Asker
+	DB        *persistence.DB
+	Passwords Hasher
+	Log       *slog.Logger // nil: silent
+}
+
+// Dispatcher brings requests to the actors that own the state.
+type Dispatcher struct {
+	cfg      Config
+	log      *slog.Logger
+	plans    map[string]*plan
+	messages *lru.Cache[protocol.MessageID, protocol.ChannelID]
+	channels *lru.Cache[protocol.ChannelID, protocol.CommunityID]
+}
+
+// New compiles the operations table. It panics when a row of the table can't be
+// compiled.
+func New(cfg Config) *Dispatcher {
+	d := &Dispatcher{cfg: cfg, log: cfg.Log, plans: map[string]*plan{}}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
+	}
+	for _, op := range protocol.Operations() {
+		d.plans[op.Name] = newPlan(op)
+	}
+	d.messages = newCache[protocol.MessageID, protocol.ChannelID]()
+	d.channels = newCache[protocol.ChannelID, protocol.CommunityID]()
+	return d
+}
+
+func newCache[K comparable, V any]() *lru.Cache[K, V] {
+	c, err := lru.New[K, V](locations)
+	if err != nil { // only for sizes below one
+		panic(err)
+	}
+	return c
+}
+
+// Do performs an operation for a caller. The result is a pointer to the row's
+// reply type, or json.RawMessage when the body is already encoded, or nil when
+// there is none. Every error is a *protocol.Error.
+func (d *Dispatcher) Do(ctx context.Context, op *protocol.Operation, caller protocol.Caller, in Input) (any, error) {
+	reply, err := d.do(ctx, op, caller, in)
+	if err == nil {
+		return reply, nil
+	}
+	return nil, d.shown(ctx, op, caller, err)
+}
+
+// shown is the error that the caller gets: an internal one is logged here, once.
+func (d *Dispatcher) shown(ctx context.Context, op *protocol.Operation, caller protocol.Caller, err error) *protocol.Error {
+	var known *protocol.Error
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return protocol.ErrDeadline
+	}
+	d.log.LogAttrs(ctx, slog.LevelError, "operation failed", slog.String("op", op.Name), slog.Any("user", caller.UserID),
+		slog.String("request", protocol.RequestID(ctx)), slog.Any("error", err))
+	return protocol.ErrInternal
+}
+
+func (d *Dispatcher) do(ctx context.Context, op *protocol.Operation, caller protocol.Caller, in Input) (any, error) {
+	p := d.plans[op.Name]
+	if p == nil {
+		return nil, unknownOperation
+	}
+	if caller.Anonymous() && !op.Public {
+		return nil, protocol.ErrUnauthorized
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.deadline)
+	defer cancel()
+	cmd := p.decode(caller, in)
+	if op.Home == protocol.KindEdge {
+		return d.edge(ctx, p, caller, cmd)
+	}
+	id, err := d.locate(ctx, p, caller, cmd)
+	if err != nil {
+		return nil, err
+	}
+	msg := cmd.command.Interface()
+	if err := d.hashPassword(ctx, msg); err != nil {
+		return nil, err
+	}
+	reply, err := d.cfg.Cluster.Ask(ctx, string(op.Home), id, msg)
+	if err != nil {
+		return nil, err
+	}
+	return d.finish(ctx, op, msg, reply)
+}
+
+// unknownOperation answers rows that have no form here, such as those of
+// sessions, which are about cookies.
+var unknownOperation = &protocol.Error{Code: protocol.CodeMethodNotFound, Message: "No such operation"}
+
+// edge answers a row of the edge. No actor will judge it, so it is judged here.
+func (d *Dispatcher) edge(ctx context.Context, p *plan, caller protocol.Caller, cmd decoded) (any, error) {
+	answer := answers[p.op.Name]
+	switch {
+	case answer == nil:
+		return nil, unknownOperation
+	case !permitted(p.op, caller):
+		return nil, protocol.ErrForbidden
+	case cmd.fault != nil:
+		return nil, cmd.fault
+	}
+	return answer(ctx, d, cmd.command.Interface())
+}
+
+// permitted judges permissions of the instance, the only ones that rows of the
+// edge may have.
+func permitted(op *protocol.Operation, caller protocol.Caller) bool {
+	return op.Permission == protocol.ActionNone || caller.Owner ||
+		op.Resource == protocol.ResourceInstance && caller.Actions.Has(op.Permission)
+}
+
+// maxPassword bounds what is hashed, in bytes; the contract has no maximum for
+// the password of the first owner.
+const maxPassword = 1024
+
+// hashPassword replaces a password by its hash: actors never hash. It leaves no
+// password in the command, valid or not.
+func (d *Dispatcher) hashPassword(ctx context.Context, msg any) error {
+	switch cmd := msg.(type) {
+	case *protocol.Command[protocol.RegisterUser]:
+		return d.hashInto(ctx, &cmd.Req.Password, &cmd.Req.Hash, "password", &cmd.Invalid)
+	case *protocol.Command[protocol.SetupInstance]:
+		return d.hashInto(ctx, &cmd.Req.AdminPassword, &cmd.Req.Hash, "adminPassword", &cmd.Invalid)
+	}
+	return nil
+}
+
+func (d *Dispatcher) hashInto(ctx context.Context, password, hash *string, field string, invalid **protocol.Error) (err error) {
+	plain := *password
+	*password = ""
+	if *invalid != nil {
+		return nil
+	}
+	if len(plain) > maxPassword {
+		*invalid = protocol.Invalid([]protocol.FieldError{{Field: field, Rule: "maxLength",
+			Message: fmt.Sprintf("%s must be shorter than or equal to %d characters", field, maxPassword)}})
+		return nil
+	}
+	*hash, err = d.cfg.Passwords.Hash(ctx, plain)
+	return err
+}

@@ -1,0 +1,85 @@
+package dispatch
+
+import (
+	"context"
+
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// finishers turn what an owner answered into what the caller gets, for rows
+// whose owner only gives leave to read.
+var finishers = map[string]func(ctx context.Context, d *Dispatcher, cmd, reply any) (any, error){
+	protocol.MessageSend.Name: finishSend,
+	protocol.MessageList.Name: finishPage,
+	protocol.MessageGet.Name:  finishMessage,
+	protocol.MemberList.Name:  finishMembers,
+}
+
+func (d *Dispatcher) finish(ctx context.Context, op *protocol.Operation, cmd, reply any) (any, error) {
+	if f := finishers[op.Name]; f != nil {
+		return f(ctx, d, cmd, reply)
+	}
+	switch reply.(type) {
+	case *protocol.Done, *protocol.None:
+		return nil, nil
+	}
+	return reply, nil
+}
+
+// finishSend remembers where the message lives: it is about to be edited,
+// reacted to, replied to.
+func finishSend(_ context.Context, d *Dispatcher, cmd, reply any) (any, error) {
+	if m, ok := reply.(*protocol.Message); ok && m.ChannelID != nil {
+		d.messages.Add(m.ID, *m.ChannelID)
+	}
+	return reply, nil
+}
+
+// finishPage passes on the page that the owner had in memory, or reads it.
+func finishPage(ctx context.Context, d *Dispatcher, cmd, reply any) (any, error) {
+	grant, ok := reply.(*protocol.PageGrant)
+	switch {
+	case !ok:
+		return reply, nil
+	case grant.Page != nil:
+		return grant.Page, nil
+	}
+	return pointer(d.cfg.DB.MessagePage(ctx, cmd.(*protocol.Command[protocol.ListMessages]).Req.ChannelID, *grant))
+}
+
+// finishMessage reads a message that the owner did not have in memory; leave to
+// read it is an answer without a message.
+func finishMessage(ctx context.Context, d *Dispatcher, cmd, reply any) (any, error) {
+	if m, ok := reply.(*protocol.Message); ok {
+		return m, nil
+	}
+	return pointer(d.cfg.DB.Message(ctx, cmd.(*protocol.Command[protocol.GetMessage]).Req.ID))
+}
+
+// pointer keeps a nil pointer from becoming an any that is not nil.
+func pointer[T any](v *T, err error) (any, error) {
+	if err != nil || v == nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func finishMembers(ctx context.Context, d *Dispatcher, _, reply any) (any, error) {
+	grant, ok := reply.(*protocol.MembersGrant)
+	if !ok {
+		return reply, nil
+	}
+	list, err := d.cfg.DB.Members(ctx, grant.CommunityID, protocol.MaxMembers)
+	return listed(list, err)
+}
+
+// listed is a list that is never null.
+func listed[T any](list []T, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	if list == nil {
+		list = []T{}
+	}
+	return &list, nil
+}

@@ -1,0 +1,101 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// errMismatch is a value that does not fit its field although no rule said so.
+var errMismatch = errors.New("value does not fit the field")
+
+// locate finds the id of the actor that owns the state. Who asks for something
+// that can't be found is told so only if he may know everything.
+func (d *Dispatcher) locate(ctx context.Context, p *plan, caller protocol.Caller, cmd decoded) (string, error) {
+	switch p.op.Key {
+	case protocol.KeySingleton:
+		return protocol.InstanceKey, nil
+	case protocol.KeyCaller:
+		return caller.UserID.String(), nil
+	case protocol.KeyNew:
+		return cmd.newID.String(), nil
+	}
+	id, err := protocol.ParseID[struct{}](cmd.key.str)
+	switch {
+	case err != nil:
+		return "", p.refuse(caller, p.badKey(cmd.fault))
+	case id.IsZero(): // names nothing, ever
+		return "", p.unfound(caller, cmd.fault, nil, notFound[p.op.Resource])
+	}
+	switch p.op.Locate {
+	case protocol.LocateMessage:
+		channel, err := find(ctx, d.messages, protocol.MessageID(id), d.cfg.DB.ChannelOfMessage)
+		if err != nil || channel.IsZero() {
+			return "", p.unfound(caller, cmd.fault, err, notFound[protocol.ResourceMessage])
+		}
+		return channel.String(), nil
+	case protocol.LocateChannel:
+		community, err := find(ctx, d.channels, protocol.ChannelID(id), d.cfg.DB.CommunityOfChannel)
+		if err != nil || community.IsZero() {
+			return "", p.unfound(caller, cmd.fault, err, notFound[protocol.ResourceChannel])
+		}
+		return community.String(), nil
+	default:
+		return id.String(), nil
+	}
+}
+
+// notFound is what owners are told of what is not there.
+var notFound = map[protocol.Resource]string{
+	protocol.ResourceCommunity: "Community not found",
+	protocol.ResourceChannel:   "Channel not found",
+	protocol.ResourceMessage:   "Message not found",
+}
+
+// badKey is why a request that names no actor is not valid.
+func (p *plan) badKey(fault *protocol.Error) *protocol.Error {
+	if fault != nil {
+		return fault
+	}
+	name := p.fields[p.key].name
+	return protocol.Invalid([]protocol.FieldError{{Field: name, Rule: "isUuid", Message: name + " must be a UUID"}})
+}
+
+func (p *plan) unfound(caller protocol.Caller, fault *protocol.Error, err error, text string) error {
+	var known *protocol.Error
+	if err != nil && (!errors.As(err, &known) || known.Code != protocol.CodeNotFound) {
+		return err
+	}
+	if fault != nil {
+		return p.refuse(caller, fault)
+	}
+	return p.refuse(caller, protocol.NotFound(text))
+}
+
+// refuse tells why to those whom no permission check could refuse, and only
+// "forbidden" to everybody else.
+func (p *plan) refuse(caller protocol.Caller, why *protocol.Error) error {
+	if p.op.Permission != protocol.ActionNone && !caller.Owner {
+		return protocol.ErrForbidden
+	}
+	return why
+}
+
+// find looks up where something lives. What is not found is not remembered: it
+// may be created in the next moment.
+func find[K, V interface {
+	comparable
+	IsZero() bool
+}](ctx context.Context, cache *lru.Cache[K, V], key K, load func(context.Context, K) (V, error)) (V, error) {
+	if v, ok := cache.Get(key); ok {
+		return v, nil
+	}
+	v, err := load(ctx, key)
+	if err == nil && !v.IsZero() {
+		cache.Add(key, v)
+	}
+	return v, err
+}

@@ -1,0 +1,299 @@
+package dispatch
+
+import (
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// Deadlines of operations. What is written behind may have to wait for Postgres
+// to come back; its id makes a retry harmless, so patience costs nothing.
+const (
+	writeDeadline = 60 * time.Second
+	deadline      = 10 * time.Second
+)
+
+// maxLimit bounds integer queries; what is out of range is moved into it.
+const maxLimit = 200
+
+var errNUL = protocol.BadRequest("NUL characters are not allowed")
+
+// plan is the compiled form of one row.
+type plan struct {
+	op       *protocol.Operation
+	deadline time.Duration
+	command  reflect.Type
+	caller   int // index of each field in the command
+	req      int
+	invalid  int
+	fields   []field
+	key      int // index in fields; -1 when the actor is not named by a field
+	newID    int // index in the request of the id that the edge chooses; -1
+}
+
+// field is one field of a request.
+type field struct {
+	name  string
+	path  string
+	query string
+	index int
+	rules *ruleSet
+	set   func(dst reflect.Value, v value) error
+}
+
+func newPlan(op *protocol.Operation) *plan {
+	p := &plan{op: op, deadline: deadline, command: op.Command(), key: -1, newID: -1}
+	if op.Home == protocol.KindChannel && op.Method != "GET" {
+		p.deadline = writeDeadline
+	}
+	p.caller, p.req, p.invalid = fieldIndex(p.command, "Caller"), fieldIndex(p.command, "Req"), fieldIndex(p.command, "Invalid")
+	request := op.Request()
+	for i := range request.NumField() {
+		f := request.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" {
+			if f.Tag.Get("cbor") == "id" {
+				p.newID = i
+			}
+			continue
+		}
+		if protocol.Key(name) == op.Key {
+			p.key = len(p.fields)
+		}
+		p.fields = append(p.fields, field{
+			name: name, path: f.Tag.Get("path"), query: f.Tag.Get("query"), index: i,
+			rules: compileRules(name, f.Tag.Get("rule"), f.Type), set: setterOf(f.Type),
+		})
+	}
+	if op.Home != protocol.KindEdge && p.key < 0 && !strings.HasPrefix(string(op.Key), "@") {
+		panic(fmt.Sprintf("dispatch: %s has no field %q", op.Name, op.Key))
+	}
+	return p
+}
+
+func fieldIndex(t reflect.Type, name string) int {
+	f, ok := t.FieldByName(name)
+	if !ok {
+		panic(fmt.Sprintf("dispatch: %v has no field %s", t, name))
+	}
+	return f.Index[0]
+}
+
+// decoded is a command on its way.
+type decoded struct {
+	command reflect.Value // pointer to a protocol.Command
+	key     value         // of the key field, as it came
+	fault   *protocol.Error
+	newID   protocol.AnyID
+}
+
+// decode builds the command. It never fails: what is wrong is in fault, and the
+// request holds what could be read.
+func (p *plan) decode(caller protocol.Caller, in protocol.Input) decoded {
+	d := decoded{command: reflect.New(p.command)}
+	cmd := d.command.Elem()
+	*cmd.Field(p.caller).Addr().Interface().(*protocol.Caller) = caller
+	req := cmd.Field(p.req)
+	body, bodyFault := members(in.Body)
+	var pathFault, queryFault *protocol.Error
+	var failed []protocol.FieldError
+	for i := range p.fields {
+		f := &p.fields[i]
+		v := f.find(in, body)
+		if i == p.key {
+			d.key = v
+		}
+		switch {
+		case strings.IndexByte(v.str, 0) >= 0:
+			pathFault = errNUL
+			continue
+		case f.rules.pathUUID:
+			if _, err := protocol.ParseID[struct{}](v.str); err != nil {
+				pathFault = protocol.ErrBadPathUUID
+				continue
+			}
+		case f.rules.queryInt != nil:
+			n, ok := queryInt(v, *f.rules.queryInt)
+			if !ok {
+				queryFault = protocol.ErrBadQueryInt
+			}
+			v = value{kind: number, num: n}
+		}
+		if wrong := f.rules.failures(f.name, v); wrong != nil {
+			failed = append(failed, wrong...)
+			continue
+		}
+		if v.nullish() {
+			continue
+		}
+		if err := f.set(req.Field(f.index), v); err != nil {
+			failed = append(failed, protocol.FieldError{Field: f.name, Rule: "isValid", Message: f.name + " is not valid"})
+		}
+	}
+	d.fault = firstFault(pathFault, queryFault, bodyFault, protocol.Invalid(failed))
+	*cmd.Field(p.invalid).Addr().Interface().(**protocol.Error) = d.fault
+	if p.newID >= 0 {
+		d.newID = protocol.AnyID(protocol.NewID[struct{}]())
+		req.Field(p.newID).Set(reflect.ValueOf([16]byte(d.newID)).Convert(req.Field(p.newID).Type()))
+	}
+	return d
+}
+
+func firstFault(faults ...*protocol.Error) *protocol.Error {
+	for _, f := range faults {
+		if f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// members splits a body into its fields. A list is a body without fields, as it
+// is in the reference.
+func members(body json.RawMessage) (map[string]json.RawMessage, *protocol.Error) {
+	if len(body) == 0 {
+		return nil, nil
+	}
+	var m map[string]json.RawMessage
+	if valueOf(body).kind == object {
+		if err := json.Unmarshal(body, &m); err != nil {
+			return nil, protocol.BadRequest("The request body is not understood")
+		}
+	}
+	if hasNUL(body) {
+		return m, errNUL
+	}
+	return m, nil
+}
+
+// find looks a field up. The path wins over the query and the query over the
+// body, so nothing that was authorised by the path can be replaced by the body.
+func (f *field) find(in protocol.Input, body map[string]json.RawMessage) value {
+	if f.path != "" {
+		if s, ok := in.Path[f.path]; ok {
+			return textValue(s)
+		}
+	}
+	if f.query != "" {
+		if s, ok := in.Query[f.query]; ok {
+			return textValue(s)
+		}
+	}
+	return valueOf(body[f.name])
+}
+
+// queryInt reads an integer query as the contract's table says (0.7): what is
+// no number is the default, a fraction is refused.
+func queryInt(v value, def int) (float64, bool) {
+	n := float64(def)
+	switch v.kind {
+	case number:
+		n = v.num
+	case text:
+		s := strings.TrimSpace(v.str)
+		if s == "" {
+			n = 0
+			break
+		}
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil || math.IsNaN(f) || strings.ContainsAny(s, "_pPxX") {
+			return n, true
+		}
+		n = f
+	}
+	if n != math.Trunc(n) {
+		return float64(def), false
+	}
+	return min(max(n, 1), maxLimit), true
+}
+
+// setterOf chooses how a checked value gets into a field of the type.
+func setterOf(t reflect.Type) func(reflect.Value, value) error {
+	if t.Kind() == reflect.Pointer {
+		inner := setterOf(t.Elem())
+		return func(dst reflect.Value, v value) error {
+			dst.Set(reflect.New(t.Elem()))
+			return inner(dst.Elem(), v)
+		}
+	}
+	switch {
+	case t == reflect.TypeFor[protocol.Instant]():
+		return setInstant
+	case t == reflect.TypeFor[[]protocol.SpanInput]():
+		return setSpans
+	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
+		return setText
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return setString
+	case reflect.Int, reflect.Int64:
+		return setInt
+	case reflect.Float64:
+		return setFloat
+	default:
+		return setJSON
+	}
+}
+
+func setInstant(dst reflect.Value, v value) error {
+	at, ok := jsDate(v)
+	if !ok {
+		return errMismatch
+	}
+	dst.SetInt(int64(at))
+	return nil
+}
+
+func setSpans(dst reflect.Value, v value) error {
+	if v.kind != array {
+		return errMismatch
+	}
+	*dst.Addr().Interface().(*[]protocol.SpanInput) = decodeSpans(v.list)
+	return nil
+}
+
+func setText(dst reflect.Value, v value) error {
+	if v.kind != text {
+		return errMismatch
+	}
+	return dst.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(v.str))
+}
+
+func setString(dst reflect.Value, v value) error {
+	if v.kind != text {
+		return errMismatch
+	}
+	dst.SetString(v.str)
+	return nil
+}
+
+func setInt(dst reflect.Value, v value) error {
+	if !v.integer() || math.Abs(v.num) > 1<<53 {
+		return errMismatch
+	}
+	dst.SetInt(int64(v.num))
+	return nil
+}
+
+func setFloat(dst reflect.Value, v value) error {
+	if v.kind != number {
+		return errMismatch
+	}
+	dst.SetFloat(v.num)
+	return nil
+}
+
+func setJSON(dst reflect.Value, v value) error {
+	if v.raw == nil {
+		return errMismatch
+	}
+	return json.Unmarshal(v.raw, dst.Addr().Interface())
+}
