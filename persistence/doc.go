@@ -27,8 +27,50 @@
 // lease until commit. Taking a lease waits for that lock, so what the next owner loads is all
 // that its predecessor will ever have written.
 //
+// # Write-behind
+//
+// What actors produce in a stream (messages, reactions, edits, receipts) goes through one
+// Writer. A row type names its Statement, which stores any number of such rows at once:
+//
+//	var insertMessages = newStatement(Statement{Name: "insert messages", Stage: 1, SQL: `INSERT ...
+//		SELECT * FROM unnest($1::uuid[], ...) ON CONFLICT (id) DO NOTHING`, Args: func(rows []Row) []any {
+//		return []any{Column(rows, func(r *MessageRow) protocol.MessageID { return r.ID }), ...}
+//	}})
+//
+// The rules for such statements are at Statement. The way of a row: Enqueue -> lane of its
+// owner -> batch -> plan (few executions out of many rows) -> one transaction that begins with
+// the check of the leases -> Done.
+//
+// # Concurrency
+//
+// DB and Writer are safe for concurrent use. DB methods block on the database and take a
+// context: an actor calls them off its turn. Writer.Enqueue never blocks. Done functions run
+// on the writer's few goroutines and must not block; for one owner they run in the order of
+// Enqueue. Rows must not change after Enqueue. Close writers before the DB and the DB before the
+// embedded Postgres.
+//
 // # What it does not do
 //
 // It knows nothing of actors, sockets or HTTP and decides nothing about permissions. It does
-// not cache.
+// not cache. It does not replicate or back up.
+//
+// # Decisions
+//
+//   - Leases in a table, checked under a shared row lock in the writing transaction, instead of
+//     advisory locks or a consensus service: the check and the rows commit together, so there
+//     is no moment in which a paused owner could slip in. Costs one row lock per owner and
+//     batch. (2026-11)
+//   - The check raises an error instead of returning a list: BEGIN, check, statements and
+//     COMMIT then travel in one round trip, and a stale owner, which is rare, costs a second
+//     one. (2026-11)
+//   - A lane sends at once when idle and otherwise waits for as many rows as last time, at most
+//     as long as a commit takes and at most 5 ms: low latency when quiet, batches that grow with
+//     the load. (2026-11)
+//   - A poisoned batch is halved instead of using a savepoint per write: nothing is paid until
+//     something is wrong. (2026-11)
+//   - Fixed vocabularies are text with CHECK, not enum types: a later migration can change them
+//     in a transaction. (2026-11)
+//   - The embedded Postgres listens on loopback with a password, not on a Unix socket: the
+//     path of a socket is limited to about 100 bytes and --data is not. Nobody can log in as its
+//     superuser: role and database are made in single-user mode. (2026-11)
 package persistence

@@ -76,7 +76,7 @@ func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
 		e.proc, err = e.cluster.start(ctx)
 	}
 	if err != nil {
-		_ = lock.Close()
+		unlockDir(lock)
 		return nil, oneLine(err)
 	}
 	go e.supervise()
@@ -127,7 +127,7 @@ func (e *Embedded) signal(sig syscall.Signal) {
 // supervise keeps the server running until Stop.
 func (e *Embedded) supervise() {
 	defer close(e.stopped)
-	defer func() { _ = e.lock.Close() }()
+	defer unlockDir(e.lock)
 	for e.watch() {
 		if !e.restart() {
 			return
@@ -233,4 +233,11 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("lock database directory: %w", err)
 	}
 	return f, nil
+}
+
+// unlockDir frees the directory at once. Closing alone would not, while a process that
+// another goroutine is just starting still has its copy of the open file.
+func unlockDir(f *os.File) {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+	_ = f.Close()
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/rookery-chat/rookery/persistence"
@@ -117,16 +116,13 @@ func awaitBlocked(t *testing.T, db *persistence.DB, tx pgx.Tx) {
 	if err := tx.QueryRow(t.Context(), `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+	eventually(t, "somebody waits for the lock", func() bool {
 		var blocked bool
 		err := db.Pool().QueryRow(t.Context(),
 			`SELECT EXISTS(SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))`, pid).Scan(&blocked)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if blocked {
-			return
-		}
-	}
-	t.Fatal("nobody waits")
+		return blocked
+	})
 }

@@ -168,15 +168,16 @@ func prepare(batch []pending) (t transaction, err error) {
 func isClosedPool(err error) bool { return errors.Is(err, puddle.ErrClosedPool) }
 
 // transientCode reports whether an error of the server says that the same transaction can
-// succeed later: connection (08), rollback for serialization or deadlock (40), resources
-// (53), locks (55), operator intervention and cancel (57), system (58), a standby that was
-// asked (25006), and a pooler that forgot a prepared statement (26000).
+// succeed later: connection (08), resources (53), operator intervention and cancel (57),
+// system (58), serialization, deadlock, a lock not got in time, a standby that was asked, and
+// a pooler that forgot a prepared statement.
 func transientCode(pe *pgconn.PgError) bool {
-	if pe.Code == "25006" || pe.Code == "26000" {
+	switch pe.Code {
+	case "40001", "40003", "40P01", "55P03", "55006", "25006", "26000":
 		return true
 	}
 	switch pe.Code[:min(2, len(pe.Code))] {
-	case "08", "40", "53", "55", "57", "58":
+	case "08", "53", "57", "58":
 		return true
 	}
 	return pe.Code == "0A000" && pe.Routine == "RevalidateCachedQuery" // the table changed under us

@@ -113,8 +113,9 @@ func Dir(t testing.TB) string {
 
 // Server is a private Postgres for tests of outages.
 type Server struct {
-	t   testing.TB
-	dir string
+	t        testing.TB
+	dir      string
+	settings map[string]string
 
 	mu  sync.Mutex
 	run *persistence.Embedded // nil while stopped
@@ -124,7 +125,18 @@ type Server struct {
 // is empty: open it with persistence.Open and migrate it.
 func NewServer(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{t: t, dir: Dir(t)}
+	return newServer(t, settings)
+}
+
+// NewDurableServer is NewServer with the settings of production, for benchmarks.
+func NewDurableServer(t testing.TB) *Server {
+	t.Helper()
+	return newServer(t, nil)
+}
+
+func newServer(t testing.TB, settings map[string]string) *Server {
+	t.Helper()
+	s := &Server{t: t, dir: Dir(t), settings: settings}
 	s.Start()
 	t.Cleanup(s.Stop)
 	return s
@@ -150,7 +162,7 @@ func (s *Server) Start() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	run, err := persistence.StartEmbedded(ctx, persistence.EmbeddedConfig{Dir: s.dir, Settings: settings})
+	run, err := persistence.StartEmbedded(ctx, persistence.EmbeddedConfig{Dir: s.dir, Settings: s.settings})
 	if err != nil {
 		s.t.Fatalf("start private Postgres: %v", err)
 	}
@@ -173,7 +185,8 @@ func (s *Server) Stop() {
 	s.run = nil
 }
 
-// Kill ends the server process with SIGKILL. It comes back by itself and recovers.
+// Kill ends the server process with SIGKILL, when it is up. It comes back by itself and
+// recovers.
 func (s *Server) Kill() {
 	s.t.Helper()
 	s.mu.Lock()
@@ -181,7 +194,11 @@ func (s *Server) Kill() {
 	if s.run == nil {
 		s.t.Fatal("kill private Postgres: it is stopped")
 	}
-	err := syscall.Kill(s.run.PID(), syscall.SIGKILL)
+	pid := s.run.PID()
+	if pid == 0 {
+		return // still on its way back
+	}
+	err := syscall.Kill(pid, syscall.SIGKILL)
 	if err != nil && !errors.Is(err, syscall.ESRCH) {
 		s.t.Fatalf("kill private Postgres: %v", err)
 	}
