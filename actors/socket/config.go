@@ -13,9 +13,10 @@ import (
 type Config struct {
 	Loops int // epoll loops, default half of the processors, 1 to 4
 
-	Tick       time.Duration // frames to one socket within a tick are joined, default 4 ms
-	SendBuffer int           // SO_SNDBUF in bytes, default 256 KiB (the kernel doubles it); negative leaves the system's
-	ReadBuffer int           // bytes of the one read buffer of a loop, default 64 KiB
+	Tick        time.Duration // frames to one socket within a tick are joined, default 4 ms; negative never joins
+	QuietWrites int           // single frames per second that Push writes at once, default 25,000; negative for no limit
+	SendBuffer  int           // SO_SNDBUF in bytes, default 256 KiB (the kernel doubles it); negative leaves the system's
+	ReadBuffer  int           // bytes of the one read buffer of a loop, default 64 KiB
 
 	MaxQueueBytes  int           // waiting for one socket, default 1 MiB
 	MaxQueueFrames int           // waiting for one socket, default 1024
@@ -45,6 +46,7 @@ const (
 func (c Config) withDefaults() Config {
 	set(&c.Loops, min(max(runtime.GOMAXPROCS(0)/2, 1), 4))
 	set(&c.Tick, 4*time.Millisecond)
+	set(&c.QuietWrites, 25_000)
 	set(&c.SendBuffer, 256<<10)
 	set(&c.ReadBuffer, 64<<10)
 	set(&c.MaxQueueBytes, 1<<20)

@@ -40,7 +40,7 @@
 //     without EPOLLONESHOT: the loop reads inline, so there is nothing to
 //     re-arm, one epoll_wait and one read per readiness, and a sender that
 //     fills the buffer is simply reported again after the others had their
-//     turn. Write interest is armed only while a socket is blocked. (2025-11)
+//     turn. Write interest is armed only while a socket is blocked. (2026-11)
 //   - The epoll descriptor itself is parked in the runtime's poller, so an idle
 //     loop holds no thread and waking it is an ordinary goroutine switch.
 //   - Reads and writes are raw system calls: the descriptors never block, so
@@ -49,6 +49,9 @@
 //     queue, no allocation. A socket that was written less than a tick ago
 //     queues, and its next Flush writes everything with one writev. So the
 //     first event is never late and a burst costs one system call per tick.
+//     Writing at once has a budget per second: beyond it everything is joined,
+//     so a sender that falls behind gets cheaper per delivery, not later and
+//     later. (2026-11, measured: without it the highest rate was the floor's)
 //   - A consumer that stays slow is closed, not throttled and not skipped:
 //     frames are never dropped from the middle, so what a client has seen is
 //     always a prefix, which is what resume needs.

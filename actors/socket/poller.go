@@ -16,6 +16,7 @@ type Poller struct {
 	rideAlong [Native + 1]int64
 
 	wheel   wheel
+	budget  budget
 	flusher flusher
 	loops   []*loop
 
@@ -49,6 +50,9 @@ func NewPoller(cfg Config) (*Poller, error) {
 		return nil, fmt.Errorf("start epoll loops: %w", err)
 	}
 	p.flusher.init(p.cfg.Tick)
+	if p.cfg.Tick > 0 {
+		p.budget.init(p.cfg.QuietWrites)
+	}
 	p.workers.Go(p.clock)
 	p.workers.Go(func() { p.flusher.run(p.quit) })
 	return p, nil

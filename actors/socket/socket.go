@@ -62,7 +62,8 @@ const (
 func (s *Socket) is(f flag) bool { return s.flags&f != 0 }
 
 // Push sends an event that many sockets get, and counts it. It writes at once
-// when the socket has been quiet for a tick; otherwise the frame waits. When
+// when the socket has been quiet for a tick and the poller does not write more
+// single frames than its budget; otherwise the frame waits. When
 // Push reports true the caller has to Flush the socket at its next tick; while
 // somebody owes a flush, or the socket is blocked, it reports false. Now is the
 // current Now().
@@ -89,7 +90,8 @@ func (s *Socket) PushN(f *Frame, n, now int64) (deferred bool) {
 }
 
 func (s *Socket) push(e entry, now int64) (deferred bool) {
-	if s.q == nil && now-s.wrote >= s.p.tick && s.alt == nil {
+	quiet := now-s.wrote >= s.p.tick
+	if quiet && s.q == nil && s.alt == nil && s.p.budget.take(now) {
 		s.wrote = now
 		s.writeEntry(e, now)
 		return false
@@ -97,7 +99,7 @@ func (s *Socket) push(e entry, now int64) (deferred bool) {
 	if !s.enqueue(e, now) || s.flags&(blocked|owed) != 0 {
 		return false
 	}
-	if now-s.wrote >= s.p.tick {
+	if quiet && s.alt != nil {
 		s.wrote = now
 		s.flush(now)
 		return false

@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -98,6 +99,30 @@ func TestFramesWithinATickAreJoined(t *testing.T) {
 	x.s.Send([]byte(`{"id":1,"ok":null}`)) // takes along what waits
 	x.c.expectText(`{"n":101,"ev":"e","ch":"channel:a","ep":3,"seq":100,"d":{"i":100}}`)
 	x.c.expectText(`{"id":1,"ok":null}`)
+}
+
+// Beyond the budget even quiet sockets wait for the flush, and the budget comes
+// back with time.
+func TestQuietWritesHaveABudget(t *testing.T) {
+	x := open(t, Config{Tick: time.Nanosecond, QuietWrites: 100}, SocketIO, nil)
+	now := Now()
+	sent := 0
+	for ; !x.s.Push(eventN(sent), now); now++ {
+		if sent++; sent > 12 {
+			t.Fatal("no budget")
+		}
+	}
+	if sent < 10 {
+		t.Errorf("only %d written at once", sent)
+	}
+	x.s.Flush()
+	now += int64(time.Second)
+	if x.s.Push(eventN(sent+1), now) {
+		t.Error("still without budget")
+	}
+	for i := range sent + 2 {
+		x.c.expectText(fmt.Sprintf(`42["e",{"i":%d}]`, i))
+	}
 }
 
 func TestFlushLater(t *testing.T) {

@@ -1,0 +1,149 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/rookery-chat/rookery/actors/socket"
+	"github.com/rookery-chat/rookery/protocol/socketio"
+)
+
+// transport is actors/socket alone: what it costs over the floor when nothing
+// of a chat server is above it.
+type transport struct {
+	load
+	poller  *socket.Poller
+	arrived chan *socket.Socket
+}
+
+func runTransport(ctx context.Context, args []string) error {
+	t := &transport{arrived: make(chan *socket.Socket, 1024)}
+	fs := flag.NewFlagSet("transport", flag.ExitOnError)
+	addr := fs.String("listen", "127.0.0.1:0", "address")
+	t.load.flags(fs)
+	_ = fs.Parse(args)
+	if t.Tick == 0 {
+		t.Tick = 4 * time.Millisecond
+	}
+	var err error
+	if t.poller, err = socket.NewPoller(socket.Config{Tick: t.Tick}); err != nil {
+		return err
+	}
+	defer t.poller.Close()
+	ln, err := net.Listen("tcp4", *addr)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: t, ReadHeaderTimeout: 10 * time.Second}
+	defer server.Close()
+	go func() { _ = server.Serve(ln) }()
+	if err := say(listening{"listening", ln.Addr().String(), os.Getpid()}); err != nil {
+		return err
+	}
+	sockets := make([]*socket.Socket, 0, t.Conns)
+	for len(sockets) < t.Conns {
+		select {
+		case s := <-t.arrived:
+			sockets = append(sockets, s)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if err := say(note{"ready"}); err != nil {
+		return err
+	}
+	r, err := t.broadcast(ctx, sockets)
+	if err != nil {
+		return err
+	}
+	return say(r)
+}
+
+// ServeHTTP upgrades a subscriber.
+func (t *transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	conn, _, _, err := ws.UpgradeHTTP(r, w)
+	if err != nil {
+		return
+	}
+	s, err := t.poller.Add(conn, socket.Options{Framing: socket.SocketIO, Handler: t})
+	if err != nil {
+		return
+	}
+	s.Send(socketio.AppendOpen(nil, socketio.Open{SID: "transport", PingInterval: 25 * time.Second, PingTimeout: time.Minute, MaxPayload: 1_000_000}))
+}
+
+// OnMessage plays the server in the handshake.
+func (t *transport) OnMessage(s *socket.Socket, data []byte) {
+	packet, err := socketio.Decode(data)
+	switch {
+	case err != nil:
+		s.Abort()
+	case packet.Kind == socketio.Connect:
+		s.Send(socketio.AppendConnect(nil, "transport", ""))
+	case packet.HasAck:
+		s.Send(socketio.AppendAck(nil, packet.AckID, []byte(`"ACK"`)))
+		t.arrived <- s
+	}
+}
+
+// OnClose reports a subscriber that did not leave by itself.
+func (t *transport) OnClose(_ *socket.Socket, err error) {
+	if !errors.Is(err, socket.ErrPollerClosed) && !errors.Is(err, io.EOF) {
+		fmt.Fprintln(os.Stderr, "transport:", err)
+	}
+}
+
+// broadcast does what a relay does: push each event to every socket, and flush
+// those that ask for it at the next tick.
+func (t *transport) broadcast(ctx context.Context, sockets []*socket.Socket) (report, error) {
+	r := report{Event: "sent", Events: t.events()}
+	before := t.poller.Stats().Writes
+	begin, origin, cpu := time.Now(), monotonic(), cpuSeconds()
+	var deferred []*socket.Socket
+	nextTick := begin.Add(t.Tick)
+	for i := 0; i < r.Events || len(deferred) > 0; {
+		if ctx.Err() != nil {
+			return r, ctx.Err()
+		}
+		wakeAt := nextTick
+		if at := begin.Add(t.due(i)); i < r.Events && (len(deferred) == 0 || at.Before(nextTick)) {
+			wakeAt = at
+		}
+		time.Sleep(time.Until(wakeAt))
+		now := time.Now()
+		for ; i < r.Events && !begin.Add(t.due(i)).After(now); i++ {
+			f := socket.NewFrame(socket.Event{Name: "newMessage", Payload: payload(i, t.Size, origin+int64(t.due(i)))})
+			at := socket.Now()
+			for _, s := range sockets {
+				if s.Push(f, at) {
+					deferred = append(deferred, s)
+				}
+			}
+		}
+		if now = time.Now(); !now.Before(nextTick) {
+			for _, s := range deferred {
+				s.Flush()
+			}
+			deferred = deferred[:0]
+			nextTick = time.Now().Add(t.Tick)
+		}
+	}
+	r.Seconds = time.Since(begin).Seconds()
+	r.Late = max(0, r.Seconds-t.due(r.Events-1).Seconds())
+	r.CPU = cpuSeconds() - cpu
+	r.Deliveries = r.Events * len(sockets)
+	r.Writes = t.poller.Stats().Writes - before
+	r.finish()
+	return r, nil
+}
