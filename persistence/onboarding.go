@@ -3,6 +3,7 @@ package persistence
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -132,7 +133,7 @@ func (db *DB) SetUpInstance(ctx context.Context, owner Owner, n NewInstance) err
 		b.Queue(insertInstanceAssignment, protocol.NewRandomID[memberRow](), n.Admin, n.Role)
 		if n.Community != nil && n.Welcome != "" {
 			id := protocol.NewID[memberRow]()
-			b.Queue(insertWelcome, id, n.Community.Channels[0].ID, n.Admin, n.At, n.Welcome)
+			b.Queue(insertWelcome, id, n.Community.Channels[0].ID, n.Admin, n.At, strings.ToLower(n.Welcome))
 			b.Queue(insertWelcomeSpan, protocol.NewRandomID[memberRow](), id, n.Welcome)
 		}
 		queueInvite(b, n.Invite)

@@ -1,0 +1,30 @@
+package instance
+
+import (
+	"context"
+
+	"github.com/rookery-chat/rookery/actors/turn"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// New describes the kind to the loop.
+func New() *turn.Kind[State] {
+	k := &turn.Kind[State]{
+		Name:   protocol.KindInstance,
+		Leased: true,
+	}
+	k.Load = func(ctx context.Context, env *turn.Env, t turn.Turn) (*State, error) {
+		return load(ctx, env.DB, t)
+	}
+
+	turn.On(k, protocol.OnboardingGet, (*State).onboardingStatus, turn.Structural)
+	turn.On(k, protocol.OnboardingSetup, (*State).setUp, turn.Structural)
+	turn.On(k, protocol.InstancePublic, (*State).publicSettings)
+
+	turn.On(k, protocol.UserRegister, (*State).registerUser, turn.Structural)
+	turn.On(k, protocol.InviteCreate, (*State).createInvite, turn.Structural)
+
+	turn.On(k, protocol.UserBan, (*State).banUser, turn.Structural)
+	turn.OnMessage(k, (*State).endAgain)
+	return k
+}
