@@ -1,0 +1,285 @@
+package persistence
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// messageColumns is a whole message in one row. What hangs on it comes as JSON,
+// so that a page is one statement and one snapshot, whatever its length.
+const messageColumns = `
+	m.id, m.channel_id, m.direct_message_group_id, m.author_id, m.sent_at, m.edited_at, m.deleted_at,
+	m.pending_attachments, m.search_text, m.pinned, m.pinned_at, m.pinned_by, m.deleted_by, m.deleted_by_reason,
+	m.parent_message_id, m.reply_count, m.last_reply_at, m.seq, coalesce(m.nonce, ''),
+	(SELECT json_agg(json_build_object('id', s.id, 'messageId', s.message_id, 'position', s.position, 'type', s.type,
+			'text', s.text, 'userId', s.user_id, 'specialKind', s.special_kind, 'communityId', s.community_id,
+			'aliasId', s.alias_id) ORDER BY s.position)
+		FROM message_span s WHERE s.message_id = m.id),
+	(SELECT json_agg(json_build_object('e', r.emoji, 'u', r.user_id) ORDER BY r.created_at, r.id)
+		FROM message_reaction r WHERE r.message_id = m.id),
+	(SELECT json_agg(json_build_object(` + attachmentFields + `) ORDER BY a.position, a.id)
+		FROM message_attachment a JOIN file f ON f.id = a.file_id WHERE a.message_id = m.id)`
+
+const attachmentFields = `'id', f.id, 'filename', f.filename, 'mimeType', f.mime_type, 'fileType', f.file_type,
+	'size', f.size, 'hasThumbnail', f.thumbnail_path IS NOT NULL`
+
+// history is what lists show of a channel: no replies, nothing that was deleted.
+const history = `SELECT ` + messageColumns + ` FROM message m
+	WHERE m.channel_id = $1 AND m.parent_message_id IS NULL AND m.deleted_at IS NULL`
+
+// seqOfToken is the place of a message whose id a client sent as its token; a
+// message of elsewhere leaves the page empty.
+const seqOfToken = `(SELECT t.seq FROM message t WHERE t.id = $3 AND t.channel_id = $1)`
+
+var (
+	selectRecentMessages = query(history + ` ORDER BY m.seq DESC LIMIT $2`)
+	selectFirstMessages  = query(history + ` ORDER BY m.seq LIMIT $2`)
+	selectOlderMessages  = query(history + ` AND m.seq < $3::bigint ORDER BY m.seq DESC LIMIT $2`)
+	selectNewerMessages  = query(history + ` AND m.seq > $3::bigint ORDER BY m.seq LIMIT $2`)
+	selectMessagesBefore = query(history + ` AND m.seq < ` + seqOfToken + ` ORDER BY m.seq DESC LIMIT $2`)
+	selectMessagesAfter  = query(history + ` AND m.seq > ` + seqOfToken + ` ORDER BY m.seq LIMIT $2`)
+
+	selectMessage          = query(`SELECT ` + messageColumns + ` FROM message m WHERE m.id = $1 AND m.deleted_at IS NULL`)
+	selectChannelOfMessage = query(`SELECT channel_id FROM message WHERE id = $1 AND channel_id IS NOT NULL`)
+
+	// Files that a user may attach to a message: his own uploads for messages,
+	// not yet in use by another one.
+	selectAttachable = query(`
+		SELECT json_build_object(` + attachmentFields + `) FROM file f
+		WHERE f.id = ANY ($1) AND f.uploaded_by = $2 AND f.deleted_at IS NULL AND f.resource_type = 'MESSAGE_ATTACHMENT'
+			AND (f.message_id IS NULL OR f.message_id = $3)
+			AND NOT EXISTS (SELECT FROM message_attachment a WHERE a.file_id = f.id AND a.message_id <> $3)`)
+
+	selectChannelSettings = query(`SELECT community_id, slowmode_seconds, is_private FROM channel WHERE id = $1`)
+
+	// Receipts count too: the newest message may have been deleted, and its seq
+	// must not come back, or a new message would be taken as read.
+	selectLastSeq = query(`
+		SELECT coalesce(greatest(
+				(SELECT max(seq) FROM message WHERE channel_id = $1),
+				(SELECT max(last_read_seq) FROM read_receipt WHERE channel_id = $1)), 0),
+			(SELECT sent_at FROM message WHERE channel_id = $1 ORDER BY seq DESC LIMIT 1)`)
+
+	selectRecentSends = query(`
+		SELECT id, author_id, coalesce(nonce, ''), sent_at FROM (
+			SELECT id, author_id, nonce, sent_at, seq FROM message WHERE channel_id = $1 ORDER BY seq DESC LIMIT $2
+		) AS newest WHERE sent_at >= $3 ORDER BY seq`)
+
+	// Only when slow mode is on: nobody else needs it.
+	selectLastSends = query(`
+		SELECT newest.author_id, max(newest.sent_at) FROM channel c, LATERAL (
+			SELECT m.author_id, m.sent_at FROM message m WHERE m.channel_id = c.id ORDER BY m.seq DESC LIMIT $2
+		) AS newest
+		WHERE c.id = $1 AND c.slowmode_seconds > 0 AND newest.author_id IS NOT NULL
+			AND newest.sent_at > $3::timestamptz - make_interval(secs => c.slowmode_seconds)
+		GROUP BY newest.author_id`)
+)
+
+// maxSlowmodeScan bounds how far back senders are looked up when a channel with
+// slow mode is loaded.
+const maxSlowmodeScan = 5000
+
+// LoggedMessage is a message with its reactions one by one, in the order in
+// which they were made.
+type LoggedMessage struct {
+	protocol.Message
+	Choices []protocol.Reacted
+}
+
+// RecentSend is a message that was stored a short while ago, by which a repeated
+// send is known.
+type RecentSend struct {
+	ID     protocol.MessageID
+	Author protocol.UserID // zero: the account is gone
+	Nonce  string          // of the client; empty: none
+	SentAt protocol.Instant
+}
+
+// LastSend is when a user last sent into a channel.
+type LastSend struct {
+	User protocol.UserID
+	At   protocol.Instant
+}
+
+// ChannelLog is what the owner of a channel keeps of it in memory.
+type ChannelLog struct {
+	Settings   protocol.ChannelSettings
+	Messages   []LoggedMessage  // the newest that lists show, oldest of them first
+	More       bool             // there are older ones
+	LastSeq    int64            // of all rows and receipts; 0: nothing was ever written
+	LastSentAt protocol.Instant // of the newest row
+	Sends      []RecentSend     // oldest first
+	LastSends  []LastSend       // only when slow mode is on
+}
+
+// ChannelLog reads the newest limit messages of a channel, and what sends since
+// the given moment (at most sends of them) were, in one round trip.
+func (db *DB) ChannelLog(ctx context.Context, channel protocol.ChannelID, limit, sends int, since, now protocol.Instant) (*ChannelLog, error) {
+	l := &ChannelLog{Settings: protocol.ChannelSettings{Missing: true}}
+	b := &pgx.Batch{}
+	b.Queue(selectChannelSettings, channel).QueryRow(func(row pgx.Row) error {
+		s := protocol.ChannelSettings{}
+		err := row.Scan(&s.Community, &s.Slowmode, &s.Private)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		l.Settings = s
+		return err
+	})
+	queueList(b, &l.Messages, scanMessage, selectRecentMessages, channel, limit+1)
+	b.Queue(selectLastSeq, channel).QueryRow(func(row pgx.Row) error { return row.Scan(&l.LastSeq, &l.LastSentAt) })
+	queueList(b, &l.Sends, scanRecentSend, selectRecentSends, channel, sends, since)
+	queueList(b, &l.LastSends, scanLastSend, selectLastSends, channel, maxSlowmodeScan, now)
+	if err := db.pool.SendBatch(ctx, b).Close(); err != nil {
+		return nil, oneLine(fmt.Errorf("load channel %s: %w", channel, err))
+	}
+	if l.More = len(l.Messages) > limit; l.More {
+		l.Messages = l.Messages[:limit]
+	}
+	slices.Reverse(l.Messages)
+	return l, nil
+}
+
+// MessagePage reads the page that a channel has granted, in one statement.
+func (db *DB) MessagePage(ctx context.Context, channel protocol.ChannelID, g protocol.PageGrant) (*protocol.MessagePage, error) {
+	sql, args := pageQuery(channel, g)
+	rows, err := db.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, oneLine(fmt.Errorf("list messages of %s: %w", channel, err))
+	}
+	list, err := pgx.CollectRows(rows, scanMessage)
+	if err != nil {
+		return nil, oneLine(fmt.Errorf("list messages of %s: %w", channel, err))
+	}
+	page := &protocol.MessagePage{Messages: []protocol.Message{}}
+	if len(list) > g.Limit {
+		list = list[:g.Limit]
+		page.ContinuationToken = protocol.Cursor{Channel: channel, Seq: list[len(list)-1].Seq}.Token()
+	}
+	for _, m := range list {
+		page.Messages = append(page.Messages, m.Message)
+	}
+	if g.Newer {
+		slices.Reverse(page.Messages)
+	}
+	return page, nil
+}
+
+// pageQuery asks for one row more than the page has, to know whether it is the
+// last one.
+func pageQuery(channel protocol.ChannelID, g protocol.PageGrant) (string, []any) {
+	limit := g.Limit + 1
+	switch {
+	case !g.After.IsZero() && g.Newer:
+		return selectMessagesAfter, []any{channel, limit, g.After}
+	case !g.After.IsZero():
+		return selectMessagesBefore, []any{channel, limit, g.After}
+	case g.Newer && g.Cursor == 0:
+		return selectFirstMessages, []any{channel, limit}
+	case g.Newer:
+		return selectNewerMessages, []any{channel, limit, g.Cursor}
+	case g.Cursor == 0:
+		return selectRecentMessages, []any{channel, limit}
+	default:
+		return selectOlderMessages, []any{channel, limit, g.Cursor}
+	}
+}
+
+// LoggedMessage reads one message; nil when there is none or it was deleted.
+func (db *DB) LoggedMessage(ctx context.Context, id protocol.MessageID) (*LoggedMessage, error) {
+	rows, err := db.pool.Query(ctx, selectMessage, id)
+	if err != nil {
+		return nil, oneLine(fmt.Errorf("read message %s: %w", id, err))
+	}
+	m, err := pgx.CollectExactlyOneRow(rows, scanMessage)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, oneLine(fmt.Errorf("read message %s: %w", id, err))
+	}
+	return &m, nil
+}
+
+// Message reads one message of a channel or group; a NotFound when there is none
+// or it was deleted.
+func (db *DB) Message(ctx context.Context, id protocol.MessageID) (*protocol.Message, error) {
+	m, err := db.LoggedMessage(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if m == nil {
+		return nil, protocol.NotFound("Message not found")
+	}
+	return &m.Message, nil
+}
+
+// ChannelOfMessage finds the channel of a message; it never changes. A message
+// that does not exist or is not in a channel is a NotFound.
+func (db *DB) ChannelOfMessage(ctx context.Context, id protocol.MessageID) (protocol.ChannelID, error) {
+	var c protocol.ChannelID
+	err := db.pool.QueryRow(ctx, selectChannelOfMessage, id).Scan(&c)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return c, protocol.NotFound("Message not found")
+	}
+	if err != nil {
+		return c, oneLine(fmt.Errorf("find channel of message %s: %w", id, err))
+	}
+	return c, nil
+}
+
+// Attachable reads those of the files that the user may attach to the message.
+func (db *DB) Attachable(ctx context.Context, ids []protocol.FileID, user protocol.UserID, message protocol.MessageID) ([]protocol.Attachment, error) {
+	rows, err := db.pool.Query(ctx, selectAttachable, ids, user, message)
+	if err != nil {
+		return nil, oneLine(fmt.Errorf("read files of %s: %w", user, err))
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowTo[protocol.Attachment])
+	if err != nil {
+		return nil, oneLine(fmt.Errorf("read files of %s: %w", user, err))
+	}
+	return list, nil
+}
+
+func scanMessage(row pgx.CollectableRow) (LoggedMessage, error) {
+	m := LoggedMessage{Message: protocol.Message{Spans: []protocol.Span{}, Attachments: []protocol.Attachment{}}}
+	var spans, choices, attachments []byte
+	err := row.Scan(&m.ID, &m.ChannelID, &m.DirectMessageGroupID, &m.AuthorID, &m.SentAt, &m.EditedAt, &m.DeletedAt,
+		&m.PendingAttachments, &m.SearchText, &m.Pinned, &m.PinnedAt, &m.PinnedBy, &m.DeletedBy, &m.DeletedByReason,
+		&m.ParentMessageID, &m.ReplyCount, &m.LastReplyAt, &m.Seq, &m.Nonce, &spans, &choices, &attachments)
+	if err != nil {
+		return m, err
+	}
+	for _, part := range []struct {
+		text []byte
+		into any
+	}{{spans, &m.Spans}, {choices, &m.Choices}, {attachments, &m.Attachments}} {
+		if part.text == nil {
+			continue
+		}
+		if err := json.Unmarshal(part.text, part.into); err != nil {
+			return m, fmt.Errorf("read parts of message %s: %w", m.ID, err)
+		}
+	}
+	m.Reactions = protocol.GroupReactions(m.Choices)
+	return m, nil
+}
+
+func scanRecentSend(row pgx.CollectableRow) (RecentSend, error) {
+	var s RecentSend
+	err := row.Scan(&s.ID, &s.Author, &s.Nonce, &s.SentAt)
+	return s, err
+}
+
+func scanLastSend(row pgx.CollectableRow) (LastSend, error) {
+	var s LastSend
+	err := row.Scan(&s.User, &s.At)
+	return s, err
+}
