@@ -1,0 +1,69 @@
+package channel
+
+import (
+	"context"
+	"time"
+
+	"github.com/rookery-chat/rookery/actors/turn"
+	"github.com/rookery-chat/rookery/persistence"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// Config tunes channels; its zero value works.
+type Config struct {
+	// IdleAfter is how long a channel nobody uses stays in memory; 10 minutes.
+	IdleAfter time.Duration
+}
+
+// New describes the kind.
+func New(cfg Config) *turn.Kind[State] {
+	if cfg.IdleAfter == 0 {
+		cfg.IdleAfter = 10 * time.Minute
+	}
+	k := &turn.Kind[State]{
+		Name:      protocol.KindChannel,
+		Leased:    true,
+		Load:      load,
+		Judge:     (*State).judge,
+		IdleAfter: cfg.IdleAfter,
+	}
+	turn.On(k, protocol.MessageSend, there((*State).sendMessage), turn.Writes)
+	turn.On(k, protocol.MessageList, there((*State).listMessages))
+	turn.On(k, protocol.MessageGet, there((*State).getMessage))
+	turn.On(k, protocol.MessageEdit, there((*State).editMessage), turn.Writes)
+	turn.On(k, protocol.MessageDelete, there((*State).deleteMessage), turn.Writes)
+	turn.On(k, protocol.ReactionAdd, there((*State).addReaction), turn.Writes)
+	turn.On(k, protocol.ReactionRemove, there((*State).removeReaction), turn.Writes)
+	turn.OnMessage(k, (*State).typingChanged)
+	turn.OnMessage(k, (*State).accessChanged)
+	return k
+}
+
+// there refuses commands to a channel that does not exist. Only owners of the
+// instance get as far as here and may know.
+func there[Req any](h func(*State, turn.Turn, Req) (turn.Outcome, error)) func(*State, turn.Turn, Req) (turn.Outcome, error) {
+	return func(s *State, t turn.Turn, req Req) (turn.Outcome, error) {
+		if s.settings.Missing {
+			return turn.Outcome{}, errNoChannel
+		}
+		return h(s, t, req)
+	}
+}
+
+var errNoChannel = protocol.NotFound("Channel not found")
+
+// load reads the end of the channel's log in one round trip.
+func load(ctx context.Context, env *turn.Env, t turn.Turn) (*State, error) {
+	id, err := protocol.ParseID[channelTag](t.Self.ID)
+	if err != nil {
+		return newState(protocol.ChannelID{}, &persistence.ChannelLog{Settings: protocol.ChannelSettings{Missing: true}}, archive{}), nil
+	}
+	l, err := env.DB.ChannelLog(ctx, protocol.ChannelID(id), maxRecent, maxSends, t.Now-sendWindow, t.Now)
+	if err != nil {
+		return nil, err
+	}
+	return newState(protocol.ChannelID(id), l, archive{db: env.DB, writer: env.Writer, log: env.Log.With("channel", t.Self.ID)}), nil
+}
+
+// channelTag lets an actor's id be read as what it is.
+type channelTag struct{}

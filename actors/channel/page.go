@@ -1,0 +1,119 @@
+package channel
+
+import (
+	"slices"
+
+	"github.com/rookery-chat/rookery/actors/turn"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// maxPages bounds the first pages kept: clients of one kind ask for one size.
+const maxPages = 4
+
+// pageKey names a first page.
+type pageKey struct {
+	limit int
+	newer bool
+}
+
+// emptyPage answers tokens of elsewhere.
+var emptyPage = []byte(`{"messages":[]}`)
+
+// listMessages answers with the page when all of it is in memory, otherwise with
+// leave to read it.
+func (s *State) listMessages(_ turn.Turn, req protocol.ListMessages) (turn.Outcome, error) {
+	g := protocol.PageGrant{Limit: max(1, min(req.Limit, protocol.MaxPage)), Newer: req.Direction == "newer"}
+	kind, cursor, id := protocol.ReadToken(s.id, req.ContinuationToken)
+	switch kind {
+	case protocol.TokenNone:
+		return s.firstPage(g), nil
+	case protocol.TokenForeign:
+		g.Page = emptyPage
+		return turn.Outcome{Reply: &g}, nil
+	case protocol.TokenCursor:
+		g.Cursor = cursor.Seq
+	case protocol.TokenMessage:
+		e := s.byID[id]
+		if e == nil {
+			g.After = id
+			return turn.Outcome{Reply: &g, AfterRows: true}, nil
+		}
+		g.Cursor = e.msg.Seq
+	}
+	g.Page = s.page(g)
+	return turn.Outcome{Reply: &g, AfterRows: g.Page == nil}, nil
+}
+
+// firstPage is what nearly everybody asks for: the same bytes until something
+// changes.
+func (s *State) firstPage(g protocol.PageGrant) turn.Outcome {
+	key := pageKey{g.Limit, g.Newer}
+	if kept := s.pages[key]; kept != nil {
+		return turn.Outcome{Reply: kept}
+	}
+	g.Page = s.page(g)
+	if g.Page != nil {
+		if len(s.pages) >= maxPages {
+			clear(s.pages)
+		}
+		s.pages[key] = &g
+	}
+	return turn.Outcome{Reply: &g, AfterRows: g.Page == nil}
+}
+
+// page makes a page of what is in memory; nil when that is not enough to know
+// it, or to know whether there is more.
+func (s *State) page(g protocol.PageGrant) []byte {
+	var list []*entry // in the order of the direction, one more than the page has
+	var all bool      // what the ring does not have does not exist
+	if g.Newer {
+		if g.Cursor < s.recent.floor {
+			return nil
+		}
+		list, all = s.recent.list[s.recent.after(g.Cursor):], true
+		list = list[:min(len(list), g.Limit+1)]
+	} else {
+		end := len(s.recent.list)
+		if g.Cursor != 0 {
+			end = s.recent.after(g.Cursor - 1)
+		}
+		list, all = s.recent.list[max(0, end-g.Limit-1):end], s.recent.floor == 0
+		list = slices.Clone(list)
+		slices.Reverse(list)
+	}
+	if len(list) <= g.Limit {
+		if !all {
+			return nil
+		}
+		return s.render(list, g.Newer, 0)
+	}
+	list = list[:g.Limit]
+	return s.render(list, g.Newer, list[len(list)-1].msg.Seq)
+}
+
+// render writes a page around JSON that exists, newest first. next is the place
+// where the next page begins; 0: this is the last one.
+func (s *State) render(list []*entry, newer bool, next int64) []byte {
+	size := 96
+	for _, e := range list {
+		size += len(e.encoded()) + 1
+	}
+	b := append(make([]byte, 0, size), `{"messages":[`...)
+	for i := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		e := list[i]
+		if newer {
+			e = list[len(list)-1-i]
+		}
+		b = append(b, e.encoded()...)
+	}
+	b = append(b, ']')
+	if next != 0 {
+		b = append(b, `,"continuationToken":"`...)
+		b = append(b, protocol.Cursor{Channel: s.id, Seq: next}.Token()...)
+		b = append(b, '"')
+	}
+	return append(b, '}')
+}
