@@ -103,7 +103,27 @@ func newMembership(n *Node) (*membership, error) {
 			return nil, err
 		}
 	}
+	if g.bindHost, err = resolve(host); err != nil {
+		return nil, err
+	}
 	return g, nil
+}
+
+// resolve turns a host name to listen on into an address.
+func resolve(host string) (string, error) {
+	if host == "" || net.ParseIP(host) != nil {
+		return host, nil
+	}
+	ips, err := net.LookupIP(host)
+	if err != nil {
+		return "", fmt.Errorf("cluster: listen address: %w", err)
+	}
+	for _, ip := range ips {
+		if ip.To4() != nil {
+			return ip.String(), nil
+		}
+	}
+	return ips[0].String(), nil
 }
 
 // advertised is the address others reach this host at.
@@ -158,8 +178,8 @@ func (g *membership) open() error {
 	c.AdvertisePort = g.bindPort
 	if ip := net.ParseIP(g.host); ip != nil {
 		c.AdvertiseAddr = g.host
-	} else if ips, err := net.LookupIP(g.host); err == nil && len(ips) > 0 {
-		c.AdvertiseAddr = ips[0].String()
+	} else if ip, err := resolve(g.host); err == nil {
+		c.AdvertiseAddr = ip
 	}
 	c.ProbeInterval, c.ProbeTimeout = probeInterval, probeTimeout
 	c.SuspicionMult = suspicionMult
@@ -200,11 +220,18 @@ func (g *membership) join(seeds []string) {
 	g.mu.Lock()
 	list := g.list
 	g.mu.Unlock()
-	for _, seed := range seeds {
-		if _, err := list.Join([]string{seed}); err != nil {
-			g.node.log.Debug("cannot join through seed", "seed", seed, "error", err)
-		}
+	if list == nil {
+		return
 	}
+	var wg sync.WaitGroup
+	for _, seed := range seeds {
+		wg.Go(func() {
+			if _, err := list.Join([]string{seed}); err != nil {
+				g.node.log.Debug("cannot join through seed", "seed", seed, "error", err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // settleIn waits until the members that gossip knows are admitted, then lets the
@@ -247,6 +274,9 @@ func (g *membership) announce() {
 	g.mu.Lock()
 	list := g.list
 	g.mu.Unlock()
+	if list == nil { // between two identities; it will be gossiped with the next
+		return
+	}
 	if err := list.UpdateNode(leaveLimit); err != nil {
 		g.node.log.Warn("cannot gossip a change of this node", "error", err)
 	}
@@ -263,16 +293,21 @@ func (g *membership) setDraining() {
 // Shutdown implements cluster.ClusterProvider.
 func (g *membership) Shutdown(graceful bool) error {
 	g.mu.Lock()
-	list := g.list
 	wasLeft := g.left
 	g.left = true
 	g.mu.Unlock()
-	if list == nil || wasLeft {
+	if wasLeft {
 		return nil
 	}
 	if g.stop != nil {
 		g.stop()
-		<-g.done
+		<-g.done // it may be in the middle of a rejoin
+	}
+	g.mu.Lock()
+	list := g.list
+	g.mu.Unlock()
+	if list == nil {
+		return nil
 	}
 	if graceful {
 		if err := list.Leave(leaveLimit); err != nil {

@@ -156,7 +156,9 @@ func TestProcesses(t *testing.T) {
 	<-wake.C
 	p.phase(t, "SIGSTOP")
 	paused.signal(t, syscall.SIGCONT)
+	awake := time.Now()
 	fresh := <-paused.rejoin
+	t.Logf("rejoined %v after it woke up", time.Since(awake).Round(time.Millisecond))
 	if fresh == paused.id {
 		t.Error("it rejoined under its old id")
 	}

@@ -101,8 +101,12 @@ func (g *membership) rejoin(ctx context.Context) {
 	if err := old.Shutdown(); err != nil {
 		n.log.Warn("cannot close gossip", "error", err)
 	}
-	for g.open() != nil { // the port may take a moment to be free
-		pause(ctx, settle)
+	g.mu.Lock()
+	g.list = nil
+	g.mu.Unlock()
+	for err := g.open(); err != nil; err = g.open() { // the port may take a moment to be free
+		n.log.Warn("cannot open gossip again yet", "error", err)
+		pause(ctx, 10*settle)
 		if ctx.Err() != nil {
 			return
 		}
@@ -113,7 +117,7 @@ func (g *membership) rejoin(ctx context.Context) {
 	g.rejoining = false
 	g.mu.Unlock()
 	g.publish()
-	n.table.closed.Store(false)
+	n.table.closed.Store(n.draining.Load())
 	go func() {
 		if err := g.settleIn(ctx); err != nil {
 			return
