@@ -1,0 +1,432 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rookery-chat/rookery/cmd/load"
+	"github.com/rookery-chat/rookery/persistence/pgtest"
+)
+
+// target is a valid request that mutations start from. creates names the table
+// that gets one row for each success.
+type target struct {
+	method, path string
+	body         map[string]any
+	creates      string
+}
+
+// TestBadInput throws mutations of every valid request, forged tokens and
+// broken frames at a server: never a 5xx, never a panic, nothing changed that
+// was refused, and in the end the server is as small as before.
+func TestBadInput(t *testing.T) {
+	pg := pgtest.NewServer(t)
+	n := startNode(t, "--database-url", pg.URL())
+	w := newWorkload(t, n, 3)
+	ctx := within(t)
+	api := n.api().As(w.owner.Token)
+	var message struct{ ID string }
+	if err := api.Call(ctx, "POST", "/api/messages", load.Body(w.owner.General, "victim"), &message); err != nil {
+		t.Fatal(err)
+	}
+	_, outsider, err := n.api().Register(ctx, "outsider", outsiderInvite(t, api))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := pgx.Connect(ctx, pg.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(context.WithoutCancel(ctx))
+	warm(t, n, w)
+	goroutines, memory := goroutines(t, n), rss(t, n)
+
+	t.Run("mutations", func(t *testing.T) {
+		for _, target := range targets(w, message.ID) {
+			for who, token := range map[string]string{"owner": w.owner.Token, "outsider": outsider} {
+				mutate(t, n, db, target, who, token)
+			}
+		}
+	})
+	t.Run("tokens", func(t *testing.T) {
+		for name, token := range forgedTokens(t, w.owner.Token) {
+			if err := n.api().As(token).Call(ctx, "GET", "/api/users/profile", nil, nil); status(err) != 401 {
+				t.Errorf("%s: %v", name, err)
+			}
+			if _, err := load.Dial(ctx, n.addr, load.Options{Token: token}); err == nil || !strings.Contains(err.Error(), "AUTH_FAILED") {
+				t.Errorf("%s on a socket: %v", name, err)
+			}
+		}
+	})
+	t.Run("frames", func(t *testing.T) { badFrames(t, n, w.owner.Token) })
+	t.Run("events", func(t *testing.T) { badEvents(t, n, db, w, outsider) })
+
+	var kept struct{ Spans []struct{ Text string } }
+	if err := api.Call(ctx, "GET", "/api/messages/"+message.ID, nil, &kept); err != nil {
+		t.Errorf("the victim is gone: %v", err)
+	}
+	await(t, "goroutines return to where they were", func() bool { return countGoroutines(t, n) <= goroutines+10 })
+	if now := rss(t, n); now > memory+200<<10 {
+		t.Errorf("memory grew from %d to %d KiB", memory, now)
+	}
+	for _, line := range n.problems() {
+		t.Errorf("server logged %s", line)
+	}
+}
+
+func targets(w *workload, message string) []target {
+	o := w.owner
+	return []target{
+		{"POST", "/api/auth/login", map[string]any{"username": "owner", "password": load.Password}, ""},
+		{"POST", "/api/auth/refresh", map[string]any{"refreshToken": "x"}, ""},
+		{"GET", "/api/auth/sessions", nil, ""},
+		{"POST", "/api/users", map[string]any{"code": "nocode", "username": "someone", "password": "longenough", "email": "a@b.example"}, "app_user"},
+		{"POST", "/api/onboarding/setup", map[string]any{"adminUsername": "second", "adminPassword": "longenough", "instanceName": "x", "setupToken": "x"}, "app_user"},
+		{"GET", "/api/users/profile", nil, ""},
+		{"POST", "/api/community", map[string]any{"name": "c", "description": "d"}, "community"},
+		{"GET", "/api/community/" + o.Community, nil, ""},
+		{"GET", "/api/community/mine", nil, ""},
+		{"POST", "/api/channels", map[string]any{"name": "n", "communityId": o.Community, "type": "TEXT", "isPrivate": false, "slowmodeSeconds": 0}, "channel"},
+		{"GET", "/api/channels/community/" + o.Community, nil, ""},
+		{"GET", "/api/channels/" + o.General, nil, ""},
+		{"POST", "/api/invite", map[string]any{"communityIds": []any{o.Community}, "maxUses": 3, "validUntil": "2030-01-01T00:00:00Z"}, "instance_invite"},
+		{"GET", "/api/invite/public/" + o.Invite, nil, ""},
+		{"POST", "/api/membership", map[string]any{"userId": o.UserID, "communityId": o.Community}, "membership"},
+		{"GET", "/api/membership/community/" + o.Community, nil, ""},
+		{"POST", "/api/messages", load.Body(o.General, "hello"), "message"},
+		{"GET", "/api/messages/channel/" + o.General + "?limit=25&continuationToken=&direction=older", nil, ""},
+		{"GET", "/api/messages/" + message, nil, ""},
+		{"PATCH", "/api/messages/" + message, map[string]any{"spans": []any{map[string]any{"type": "PLAINTEXT", "text": "e"}}, "attachments": []any{}}, ""},
+		{"POST", "/api/messages/reactions", map[string]any{"messageId": message, "emoji": "x"}, ""},
+		{"DELETE", "/api/messages/reactions", map[string]any{"messageId": message, "emoji": "x"}, ""},
+		{"GET", "/api/presence/user/" + o.UserID, nil, ""},
+	}
+}
+
+// mutate sends many random changes of one request and compares the number of
+// successes with the number of new rows.
+func mutate(t *testing.T, n *node, db *pgx.Conn, target target, who, token string) {
+	t.Helper()
+	tries := 100
+	if soak() {
+		tries = 1000
+	}
+	rows := map[string]int{}
+	tables := []string{"app_user", "community", "channel", "membership", "instance_invite", "message"}
+	for _, table := range tables {
+		rows[table] = count(t, db, table)
+	}
+	var mu sync.Mutex
+	successes := 0
+	work := make(chan uint64)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for seed := range work {
+				code, text := request(n, target, token, rand.New(rand.NewPCG(seed, 7)))
+				if code >= 500 || code == 0 {
+					t.Errorf("%s %s as %s, seed %d: %d %s", target.method, target.path, who, seed, code, text)
+				}
+				if code >= 200 && code < 300 {
+					mu.Lock()
+					successes++
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for seed := range uint64(tries) {
+		work <- seed
+	}
+	close(work)
+	all.Wait()
+	for _, table := range tables {
+		want := rows[table]
+		got := count(t, db, table)
+		switch {
+		case table == target.creates:
+			want += successes
+		case target.creates == "community" && (table == "channel" || table == "membership"):
+			want += successes
+		}
+		if got != want {
+			t.Errorf("%s %s as %s: %s has %d rows, want %d (%d successes)", target.method, target.path, who, table, got, want, successes)
+		}
+	}
+}
+
+func count(t *testing.T, db *pgx.Conn, table string) int {
+	t.Helper()
+	var n int
+	if err := db.QueryRow(within(t), "SELECT count(*) FROM "+pgx.Identifier{table}.Sanitize()).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func request(n *node, target target, token string, r *rand.Rand) (int, string) {
+	path := target.path
+	if r.IntN(3) == 0 || target.body == nil {
+		path = mutatePath(path, r)
+	}
+	var body io.Reader
+	if target.body != nil {
+		body = bytes.NewReader(mutateBody(target.body, r))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, target.method, n.url()+path, body)
+	if err != nil {
+		return 400, "not a request at all"
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", []string{"application/json", "application/json", "application/json", "text/plain", "application/x-www-form-urlencoded", ""}[r.IntN(6)])
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	if res.StatusCode >= 400 && target.method != "HEAD" {
+		var e struct {
+			StatusCode int
+			Message    any
+		}
+		if json.Unmarshal(text, &e) != nil || e.StatusCode != res.StatusCode || e.Message == nil {
+			return 0, "not an error body: " + string(text)
+		}
+	}
+	return res.StatusCode, string(text)
+}
+
+func mutatePath(path string, r *rand.Rand) string {
+	parts := strings.Split(path, "/")
+	i := 2 + r.IntN(len(parts)-2)
+	parts[i] = []string{"", "x", "%00", "%zz", "..", "0", "00000000-0000-4000-8000-000000000000", url.PathEscape("'; drop table message; --"),
+		strings.Repeat("a", 3000), "%F0%9F%8E%89", "null", "{id}", parts[i] + "/", strings.ToUpper(parts[i])}[r.IntN(14)]
+	query := []string{"", "", "?limit=abc", "?limit=-1", "?limit=99999999999999999999", "?limit=1.5", "?limit=", "?continuationToken=x", "?continuationToken=%00",
+		"?continuationToken=00000000-0000-8000-8000-000000000000", "?limit=5&limit=6", "?direction=sideways"}[r.IntN(12)]
+	joined := strings.Join(parts, "/")
+	if at := strings.IndexByte(joined, '?'); at >= 0 && query != "" {
+		joined = joined[:at]
+	}
+	return joined + query
+}
+
+// strange values that fields get.
+var strange = []any{nil, true, 0, -1, 1.5, 1e300, "", "x", "\x00", strings.Repeat("y", 50_000), []any{}, []any{nil}, map[string]any{}, map[string]any{"a": map[string]any{"b": 1}},
+	"00000000-0000-4000-8000-000000000000", "not-a-uuid", "\u202e\ufeff", "9999-99-99", []any{[]any{[]any{}}}, 9007199254740993, "💥"}
+
+func mutateBody(body map[string]any, r *rand.Rand) []byte {
+	changed := map[string]any{}
+	for k, v := range body {
+		changed[k] = v
+	}
+	for range 1 + r.IntN(2) {
+		keys := make([]string, 0, len(changed))
+		for k := range changed {
+			keys = append(keys, k)
+		}
+		if len(keys) == 0 {
+			break
+		}
+		k := keys[r.IntN(len(keys))]
+		switch r.IntN(5) {
+		case 0:
+			delete(changed, k)
+		case 1:
+			changed[fmt.Sprint("extra", r.IntN(10))] = strange[r.IntN(len(strange))]
+		case 2:
+			if list, ok := changed[k].([]map[string]string); ok && len(list) > 0 {
+				span := map[string]any{"type": "PLAINTEXT", "text": "x"}
+				span[[]string{"type", "text", "userId", "aliasId", "specialKind", "communityId", "id"}[r.IntN(7)]] = strange[r.IntN(len(strange))]
+				changed[k] = []any{span}
+				break
+			}
+			fallthrough
+		default:
+			changed[k] = strange[r.IntN(len(strange))]
+		}
+	}
+	raw, err := json.Marshal(changed)
+	if err != nil {
+		return []byte("{")
+	}
+	switch r.IntN(10) {
+	case 0: // cut off
+		return raw[:r.IntN(len(raw))]
+	case 1: // a byte flipped
+		raw[r.IntN(len(raw))] ^= byte(1 + r.IntN(255))
+	case 2: // another top level
+		return [][]byte{[]byte("null"), []byte("[]"), []byte(`"text"`), []byte("17"), []byte(strings.Repeat("[", 5000)), bytes.Repeat([]byte("a"), 200_000)}[r.IntN(6)]
+	}
+	return raw
+}
+
+// forgedTokens are tokens that must not pass, made from a good one.
+func forgedTokens(t *testing.T, good string) map[string]string {
+	t.Helper()
+	parts := strings.Split(good, ".")
+	claims, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+	var c map[string]any
+	if err := json.Unmarshal(claims, &c); err != nil {
+		t.Fatal(err)
+	}
+	c["role"] = "OWNER"
+	c["exp"] = time.Now().Add(24 * time.Hour).Unix()
+	longer, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{
+		"alg none":            part(`{"alg":"none","typ":"JWT"}`) + "." + parts[1] + ".",
+		"alg None":            part(`{"alg":"None","typ":"JWT"}`) + "." + parts[1] + "." + parts[2],
+		"alg HS512":           part(`{"alg":"HS512","typ":"JWT"}`) + "." + parts[1] + "." + parts[2],
+		"alg RS256":           part(`{"alg":"RS256","typ":"JWT"}`) + "." + parts[1] + "." + parts[2],
+		"no signature":        parts[0] + "." + parts[1] + ".",
+		"changed claims":      parts[0] + "." + part(string(longer)) + "." + parts[2],
+		"two parts":           parts[0] + "." + parts[1],
+		"garbage":             "garbage",
+		"very long":           strings.Repeat("a", 7000),
+		"signature of others": parts[0] + "." + parts[1] + "." + part(strings.Repeat("x", 32)),
+	}
+}
+
+// badFrames opens sockets and breaks the rules of every layer on them. The
+// server must close each of them.
+func badFrames(t *testing.T, n *node, token string) {
+	t.Helper()
+	auth := `40{"token":"Bearer ` + token + `"}`
+	text := func(s string) []byte { return ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(s)))) }
+	for name, frames := range map[string][][]byte{
+		"unmasked":             {ws.MustCompileFrame(ws.NewTextFrame([]byte(auth)))},
+		"binary":               {text(auth), ws.MustCompileFrame(ws.MaskFrame(ws.NewBinaryFrame([]byte("x"))))},
+		"not UTF-8":            {text("42\xff\xfe")},
+		"event before connect": {text(`42["subscribeAll"]`)},
+		"unknown packet":       {text(auth), text("9")},
+		"undecodable event":    {text(auth), text(`42["x"`)},
+		"event not an array":   {text(auth), text(`42{"x":1}`)},
+		"huge frame":           {{0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4}},
+		"reserved bits":        {{0xf1, 0x80, 1, 2, 3, 4}},
+		"reserved opcode":      {{0x83, 0x80, 1, 2, 3, 4}},
+		"lone continuation":    {{0x80, 0x80, 1, 2, 3, 4}},
+		"two megabytes":        {text(auth), text(`42["sendMessage",{"x":"` + strings.Repeat("x", 2_000_000) + `"}]`)},
+	} {
+		for _, path := range []string{"/socket.io/?EIO=4&transport=websocket", "/ws"} {
+			conn, _, _, err := ws.Dial(within(t), "ws://"+n.addr+path)
+			if err != nil {
+				t.Fatalf("%s %s: %v", name, path, err)
+			}
+			for _, f := range frames {
+				if _, err := conn.Write(f); err != nil {
+					break // closed already
+				}
+			}
+			if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, conn); err != nil && strings.Contains(err.Error(), "timeout") {
+				t.Errorf("%s on %s: the server keeps the socket", name, path)
+			}
+			conn.Close()
+		}
+	}
+}
+
+// badEvents sends strange payloads of every event on a good socket: it stays
+// open, and nothing changes.
+func badEvents(t *testing.T, n *node, db *pgx.Conn, w *workload, outsider string) {
+	t.Helper()
+	before := count(t, db, "message")
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, token := range []string{w.owner.Token, outsider} {
+		var exceptions sync.Map
+		s, err := load.Dial(within(t), n.addr, load.Options{Token: token, OnEvent: func(name string, payload json.RawMessage) {
+			if name == "exception" {
+				exceptions.Store(string(payload), true)
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 500 {
+			name := []string{"sendMessage", "addReaction", "removeReaction", "typingStart", "typingStop", "presenceOnline", "subscribeAll", "nope", ""}[r.IntN(9)]
+			payload := strange[r.IntN(len(strange))]
+			if r.IntN(3) == 0 {
+				payload = map[string]any{"channelId": strange[r.IntN(len(strange))], "messageId": strange[r.IntN(len(strange))], "spans": strange[r.IntN(len(strange))], "emoji": strange[r.IntN(len(strange))]}
+			}
+			if err := s.Emit(name, payload); err != nil {
+				t.Fatalf("the socket ended: %v", err)
+			}
+		}
+		if ack, err := s.Ask(within(t), "presenceOnline", nil); err != nil || string(ack) != `"ACK"` {
+			t.Errorf("after strange events: %s %v", ack, err)
+		}
+		exceptions.Range(func(payload, _ any) bool {
+			if strings.Contains(payload.(string), "Internal server error") {
+				t.Errorf("exception %s", payload)
+			}
+			return true
+		})
+		s.Close()
+	}
+	if after := count(t, db, "message"); after != before {
+		t.Errorf("%d messages became %d", before, after)
+	}
+}
+
+// warm does everything once, so that what stays for good is there before the
+// comparison.
+func warm(t *testing.T, n *node, w *workload) {
+	t.Helper()
+	for range 20 {
+		s, err := load.Dial(within(t), n.addr, load.Options{Token: w.owner.Token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+	}
+}
+
+// goroutines waits until their number does not fall any more.
+func goroutines(t *testing.T, n *node) int {
+	t.Helper()
+	last := 0
+	await(t, "goroutines settle", func() bool {
+		now := countGoroutines(t, n)
+		same := now == last
+		last = now
+		return same
+	})
+	return last
+}
+
+func countGoroutines(t *testing.T, n *node) int {
+	t.Helper()
+	f, err := n.figures()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Goroutines
+}

@@ -1,0 +1,299 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/rookery-chat/rookery/actors/channel"
+	"github.com/rookery-chat/rookery/actors/community"
+	"github.com/rookery-chat/rookery/actors/connection"
+	"github.com/rookery-chat/rookery/actors/dispatch"
+	"github.com/rookery-chat/rookery/actors/gate"
+	"github.com/rookery-chat/rookery/actors/instance"
+	"github.com/rookery-chat/rookery/actors/relay"
+	"github.com/rookery-chat/rookery/actors/socket"
+	"github.com/rookery-chat/rookery/actors/turn"
+	"github.com/rookery-chat/rookery/actors/user"
+	"github.com/rookery-chat/rookery/cluster"
+	"github.com/rookery-chat/rookery/httpapi"
+	"github.com/rookery-chat/rookery/persistence"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// server is everything that runs in this process. Only here everybody is known.
+type server struct {
+	cfg     *config
+	log     *slog.Logger
+	db      *persistence.DB
+	writer  *persistence.Writer
+	node    *cluster.Node
+	gate    *gate.Gate
+	relay   *relay.Relay
+	poller  *socket.Poller
+	sockets *connection.Server
+	ops     *dispatch.Dispatcher
+	redis   redis.UniversalClient
+	http    *httpapi.Server
+	profile *http.Server
+	ready   atomic.Bool
+}
+
+// newServer makes the parts, from the bottom up.
+func newServer(ctx context.Context, cfg *config, keys *secrets, db *persistence.DB, log *slog.Logger) (_ *server, err error) {
+	s := &server{cfg: cfg, log: log, db: db}
+	defer func() {
+		if err != nil {
+			s.abandon()
+		}
+	}()
+	s.writer = persistence.NewWriter(db, persistence.WriterConfig{Log: log, MaxRows: cfg.writeQueue})
+	if s.poller, err = socket.NewPoller(socket.Config{}); err != nil {
+		return nil, fmt.Errorf("start poller: %w", err)
+	}
+	if err := s.openRedis(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.joinCluster(ctx, keys); err != nil {
+		return nil, err
+	}
+	if err := s.openEdges(); err != nil {
+		return nil, err
+	}
+	return s, s.openProfile(ctx)
+}
+
+func (s *server) openRedis(ctx context.Context) error {
+	if s.cfg.redisURL == "" {
+		return nil
+	}
+	opts, err := redis.ParseURL(s.cfg.redisURL)
+	if err != nil {
+		return fmt.Errorf("--redis-url: %w", err)
+	}
+	s.redis = redis.NewClient(opts)
+	if err := s.redis.Ping(ctx).Err(); err != nil {
+		s.log.Warn("redis does not answer, limits are per node until it does", "error", err)
+	}
+	return nil
+}
+
+// joinCluster makes the node with its kinds. Actors that every node has are
+// spawned before others know of it.
+func (s *server) joinCluster(ctx context.Context, keys *secrets) error {
+	registry := cluster.NewRegistry()
+	for name, t := range protocol.WireTypes() {
+		registry.Add(name, t)
+	}
+	env := &turn.Env{DB: s.db, Writer: s.writer, Log: s.log}
+	secret, err := keys.gossipKey()
+	if err != nil {
+		return err
+	}
+	security, err := s.cfg.clusterTLS()
+	if err != nil {
+		return err
+	}
+	s.node, err = cluster.Start(ctx, cluster.Config{
+		Log:      s.log,
+		Listen:   s.cfg.clusterListen,
+		Join:     s.cfg.seeds(),
+		Secret:   secret,
+		TLS:      security,
+		Registry: registry,
+		Kinds: []cluster.Kind{
+			channel.New(channel.Config{}).Cluster(env),
+			community.New(community.Config{}).Cluster(env),
+			user.New(user.Config{}).Cluster(env),
+			instance.New().Cluster(env),
+		},
+		Prepare: func(n *cluster.Node) (err error) {
+			env.Node, s.node = n, n
+			s.gate, err = gate.New(gate.Config{
+				AccessSecret: []byte(keys.Access), RefreshSecret: []byte(keys.Refresh), DB: s.db, Node: n, Log: s.log,
+			})
+			if err != nil {
+				return err
+			}
+			s.relay, err = relay.Start(n, relay.Config{Log: s.log})
+			return err
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("join the cluster: %w", err)
+	}
+	return nil
+}
+
+// clusterTLS is mutual TLS between nodes, when certificates were given.
+func (c *config) clusterTLS() (*tls.Config, error) {
+	if c.clusterCert == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(c.clusterCert, c.clusterKey)
+	if err != nil {
+		return nil, fmt.Errorf("read cluster certificate: %w", err)
+	}
+	pem, err := os.ReadFile(c.clusterCA)
+	if err != nil {
+		return nil, fmt.Errorf("read cluster authority: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s has no certificate", c.clusterCA)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool, ClientCAs: pool, MinVersion: tls.VersionTLS13}, nil
+}
+
+// openEdges makes what clients talk to.
+func (s *server) openEdges() error {
+	s.ops = dispatch.New(dispatch.Config{Cluster: s.node, DB: s.db, Passwords: s.gate.Passwords, Log: s.log})
+	limited := s.cfg.rateLimits == "on"
+	_, corsGiven := os.LookupEnv("CORS_ORIGIN")
+	origins := httpapi.ParseOrigins(s.cfg.corsOrigin, corsGiven || s.cfg.corsOrigin != "")
+	proxy, err := httpapi.ParseTrustProxy(s.cfg.trustProxy)
+	if err != nil {
+		return fmt.Errorf("--trust-proxy: %w", err)
+	}
+	s.sockets = connection.NewServer(connection.Config{
+		Node: s.node, Relay: s.relay, Poller: s.poller, Gate: s.gate.Authenticate,
+		Do: func(ctx context.Context, op *protocol.Operation, caller protocol.Caller, body json.RawMessage) (any, error) {
+			return s.ops.Do(ctx, op, caller, protocol.Input{Body: body})
+		},
+		Log:         s.log,
+		Communities: s.db.CommunitiesOf,
+		Address:     func(r *http.Request) string { return protocol.PeerOf(r.Context()).Address },
+		Limits:      connection.Limits{Off: !limited},
+	})
+	// Clients expect both parts. Without a Redis its work is done in this process,
+	// which is up when it answers.
+	shared := func(context.Context) error { return nil }
+	if s.redis != nil {
+		shared = func(ctx context.Context) error { return s.redis.Ping(ctx).Err() }
+	}
+	health := []httpapi.HealthPart{{Name: "database", Check: s.db.Ping}, {Name: "redis", Check: shared}}
+	s.http = httpapi.New(httpapi.Config{
+		Do: s.ops.Do, Gate: s.gate, DB: s.db,
+		EndSockets: func(ctx context.Context, user protocol.UserID, end protocol.EndSessions) error {
+			_, err := s.node.Ask(ctx, string(protocol.KindUser), user.String(), &end)
+			return err
+		},
+		SocketIO: s.sockets.ServeSocketIO, NativeWS: s.sockets.ServeNative,
+		CORSOrigins: origins, TrustProxy: proxy, SecureCookies: s.cfg.secureCookies, NoRateLimits: !limited, Redis: s.redis,
+		Health: health, Ready: s.isReady,
+		Instance: s.describe, Version: version, Log: s.log,
+	})
+	return nil
+}
+
+func (s *server) isReady(ctx context.Context) error {
+	if !s.ready.Load() {
+		return errors.New("starting or stopping")
+	}
+	return s.db.Ping(ctx)
+}
+
+// describe asks the instance for what the front page shows.
+func (s *server) describe(ctx context.Context) httpapi.InstanceInfo {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	info := httpapi.InstanceInfo{Name: "Rookery"}
+	if r, err := s.ops.Do(ctx, &protocol.InstancePublic.Operation, protocol.Caller{}, protocol.Input{}); err == nil {
+		if settings, ok := r.(*protocol.PublicSettings); ok {
+			info.Name = settings.Name
+		}
+	}
+	if r, err := s.ops.Do(ctx, &protocol.OnboardingGet.Operation, protocol.Caller{}, protocol.Input{}); err == nil {
+		if status, ok := r.(*protocol.OnboardingStatus); ok {
+			info.NeedsSetup = status.NeedsSetup
+		}
+	}
+	return info
+}
+
+// start serves clients; the channel tells when that fails.
+func (s *server) start(l net.Listener) <-chan error {
+	failed := make(chan error, 1)
+	s.ready.Store(true)
+	go func() {
+		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	}()
+	return failed
+}
+
+// greet tells a person at a terminal where to go next.
+func (s *server) greet(ctx context.Context, out io.Writer, addr net.Addr) {
+	url := clientURL(addr)
+	fmt.Fprintf(out, "\n  Rookery is running at %s\n", url)
+	if s.describe(ctx).NeedsSetup {
+		fmt.Fprintf(out, "  Make the first owner: open %s, or point a client at it\n", url)
+	}
+	fmt.Fprintf(out, "  Stop it with Ctrl-C\n\n")
+}
+
+// stop lets go of everything in the order in which it can still be finished:
+// no new work, what is under way, actors with their writes, the writer.
+func (s *server) stop() error {
+	s.ready.Store(false)
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	var errs []error
+	note := func(what string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", what, err))
+		}
+	}
+	note("close sockets", s.sockets.Drain(ctx))
+	note("close http", s.http.Shutdown(ctx))
+	note("hand actors over", s.node.Drain(ctx))
+	closing, done := context.WithTimeout(context.Background(), closeTimeout)
+	defer done()
+	note("write what is queued", s.writer.Close(closing))
+	note("leave the cluster", s.node.Stop(closing))
+	s.sockets.Close()
+	s.poller.Close()
+	if s.redis != nil {
+		note("close redis", s.redis.Close())
+	}
+	if s.profile != nil {
+		note("close profiles", s.profile.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		s.log.Warn("stopped, not everything in time", "error", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	s.log.Info("stopped")
+	return nil
+}
+
+// abandon ends what a failed start left running.
+func (s *server) abandon() {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if s.node != nil {
+		_ = s.node.Stop(ctx)
+	}
+	if s.writer != nil {
+		_ = s.writer.Close(ctx)
+	}
+	if s.sockets != nil {
+		s.sockets.Close()
+	}
+	if s.poller != nil {
+		s.poller.Close()
+	}
+}
