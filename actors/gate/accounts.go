@@ -1,0 +1,135 @@
+package gate
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// Limits of the cache: an account takes about 200 bytes.
+const (
+	accountShards = 64
+	shardAccounts = 2048
+)
+
+// account is what decides whether a valid token is still good. It is immutable.
+type account struct {
+	owner   bool
+	banned  bool
+	actions protocol.ActionSet
+	ended   map[protocol.AnyID]struct{} // tokens and sessions that ended early
+}
+
+func (a *account) revoked(id protocol.AnyID) bool {
+	_, ended := a.ended[id]
+	return ended
+}
+
+// accounts is a cache of accounts, keyed by user.
+type accounts struct {
+	keep   time.Duration
+	now    func() time.Time
+	load   func(protocol.UserID) (*account, error)
+	shards [accountShards]accountShard
+}
+
+type accountShard struct {
+	mu         sync.Mutex
+	generation uint64 // moved on by every forget
+	entries    map[protocol.UserID]entry
+	loading    map[protocol.UserID]*loading
+}
+
+type entry struct {
+	account *account // nil: no such account
+	until   time.Time
+}
+
+// loading is a load under way, for which others may wait.
+type loading struct {
+	done    chan struct{}
+	account *account
+	err     error
+}
+
+func newAccounts(keep time.Duration, now func() time.Time, load func(protocol.UserID) (*account, error)) *accounts {
+	a := &accounts{keep: keep, now: now, load: load}
+	for i := range a.shards {
+		a.shards[i].entries = map[protocol.UserID]entry{}
+		a.shards[i].loading = map[protocol.UserID]*loading{}
+	}
+	return a
+}
+
+func (a *accounts) shard(user protocol.UserID) *accountShard {
+	return &a.shards[user[15]%accountShards]
+}
+
+// get returns the account of a user, nil when there is none.
+func (a *accounts) get(ctx context.Context, user protocol.UserID) (*account, error) {
+	s := a.shard(user)
+	s.mu.Lock()
+	if e, ok := s.entries[user]; ok && a.now().Before(e.until) {
+		s.mu.Unlock()
+		return e.account, nil
+	}
+	l := s.loading[user]
+	if l == nil {
+		l = &loading{done: make(chan struct{})}
+		s.loading[user] = l
+		go a.fill(s, user, l, s.generation)
+	}
+	s.mu.Unlock()
+	select {
+	case <-l.done:
+		return l.account, l.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (a *accounts) fill(s *accountShard, user protocol.UserID, l *loading, generation uint64) {
+	l.account, l.err = a.load(user)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.loading[user] == l {
+		delete(s.loading, user)
+	}
+	if l.err == nil && s.generation == generation {
+		s.makeRoom(a.now())
+		s.entries[user] = entry{l.account, a.now().Add(a.keep)}
+	}
+	close(l.done)
+}
+
+// makeRoom keeps the shard within its bound: first without what has expired,
+// then without whatever comes first.
+func (s *accountShard) makeRoom(now time.Time) {
+	if len(s.entries) < shardAccounts {
+		return
+	}
+	for user, e := range s.entries {
+		if !now.Before(e.until) {
+			delete(s.entries, user)
+		}
+	}
+	for user := range s.entries {
+		if len(s.entries) < shardAccounts {
+			return
+		}
+		delete(s.entries, user)
+	}
+}
+
+// forget drops an account. Whoever asks from now on gets what is loaded from
+// now on: a load under way is not waited for and not kept.
+func (a *accounts) forget(user protocol.UserID) {
+	s := a.shard(user)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.generation++
+	delete(s.entries, user)
+	delete(s.loading, user)
+}

@@ -1,0 +1,18 @@
+package gate
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/rookery-chat/rookery/cluster"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// props describes the actor "gate": it forgets what it is told to and says so.
+func props(g *Gate) *actor.Props {
+	return actor.PropsFromFunc(func(ctx actor.Context) {
+		if m, ok := ctx.Message().(*protocol.AccountChanged); ok {
+			g.accounts.forget(m.User)
+			cluster.Reply(ctx, &protocol.Done{})
+		}
+	})
+}

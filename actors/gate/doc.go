@@ -1,0 +1,34 @@
+// Package gate knows who calls. It mints and reads tokens, checks passwords, and
+// keeps, per node, a short-lived copy of what decides whether a valid token is
+// still good: role, ban, instance rights, revocations.
+//
+// It owns the token format, the password hashes and the actor named "gate" that
+// every node has.
+//
+// # Concurrency
+//
+// All methods may be called from any goroutine. Authenticate reads a sharded
+// cache and, at most once per user and node at a time, Postgres. Password work
+// waits for one of a few slots: a hash takes 19 MiB and some 20 ms of one CPU,
+// and logins must not be able to take all of either. The actor's turns never
+// block: they drop a cache entry and acknowledge.
+//
+// # What it does not do
+//
+// It stores nothing and decides nothing about communities. Sessions (rotation,
+// reuse, revocation) are httpapi's with persistence; it is told about their end
+// by AccountChanged.
+//
+// # Decisions
+//
+//   - Rights come from the account's row, never from the token: the claim "role"
+//     is for clients only. So a change acts at once (contract a-auth 1).
+//   - A change is told to every node and acknowledged (Forget) before whoever made
+//     it gets his answer; a node that is cut off goes on with what it knows for at
+//     most the cache's 10 s (2026-11).
+//   - A load that began before a Forget must not fill the cache after it, so every
+//     entry carries the generation of its shard, and a Forget moves it on.
+//   - Access and refresh tokens have separate keys, so that one never passes for
+//     the other. A refresh token is good only with its row; the signature spares
+//     Postgres the garbage.
+package gate

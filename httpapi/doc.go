@@ -1,0 +1,32 @@
+// Package httpapi is the HTTP edge: the routes of the operations table through
+// one generic endpoint, and the few that are truly about HTTP: login sessions
+// with their cookies, health, the front page, and the upgrade to a websocket.
+//
+// It owns the conventions of the REST contract: the order of processing, error
+// bodies, CORS and security headers, rate limits, entity tags, body limits, and
+// who the client is behind proxies.
+//
+// # Concurrency
+//
+// Handlers run on net/http's goroutines and may block on the database, on actors
+// (through Config.Do, which has a deadline of its own) and on Redis (which is
+// given 100 ms). The routes are compiled once and only read afterwards. Limiters
+// are sharded and bounded.
+//
+// # What it does not do
+//
+// It does not import actors and knows no feature: a row of the table is all that
+// a feature needs here. It does not speak websocket: an upgrade that passes the
+// limits is handed on with its connection untouched.
+//
+// # Decisions
+//
+//   - A router of our own: the contract wants literals in any case, one trailing
+//     slash, decoded parameters, fixed segments before parameters, and a 404 with
+//     the original URL where others answer 405 (2026-11).
+//   - Rate limits are kept per route and user, or per route and address for those
+//     who are nobody (IPv6: the /64), in Redis when there is one, so that nodes
+//     share them. When Redis fails, each node limits on its own (2026-11).
+//   - Entity tags cost one hash of a body that is in memory anyway; they are made
+//     for GET only.
+package httpapi

@@ -1,0 +1,153 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// Timeouts of connections. readTimeout and writeTimeout are longer than the
+// longest operation, because either would cut it off.
+const (
+	headerTimeout = 10 * time.Second
+	readTimeout   = 75 * time.Second
+	writeTimeout  = 90 * time.Second
+	idleTimeout   = 75 * time.Second
+	maxHeader     = 160 << 10 // a request line of 128 KiB and the headers
+)
+
+// Server is the HTTP edge. It is an http.Handler, and can listen itself.
+type Server struct {
+	cfg      Config
+	log      *slog.Logger
+	now      func() time.Time
+	origins  map[string]bool
+	router   router
+	limiter  limiter // nil: no limits
+	sockets  *socketCounts
+	health   *prober
+	front    *frontPage
+	http     *http.Server
+	draining atomic.Bool
+}
+
+// New compiles the routes. It panics when two of them collide.
+func New(cfg Config) *Server {
+	s := &Server{cfg: cfg, log: cfg.Log, now: cfg.Now, origins: map[string]bool{}}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if cfg.Operations == nil {
+		s.cfg.Operations = protocol.Operations()
+	}
+	for _, o := range cfg.CORSOrigins {
+		s.origins[o] = true
+	}
+	switch {
+	case cfg.NoRateLimits:
+	case cfg.Redis != nil:
+		s.limiter = newRedisLimiter(cfg.Redis, s.log)
+	default:
+		s.limiter = newMemoryLimiter()
+	}
+	s.sockets = newSocketCounts(cfg)
+	s.health = newProber(cfg.Health)
+	s.front = newFrontPage(cfg.Version)
+	s.routes()
+	s.http = &http.Server{
+		Handler: s, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// Serve answers requests on the listener until Shutdown; then it returns
+// http.ErrServerClosed.
+func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
+
+// Drain makes /readyz fail, so that a load balancer sends no more clients.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Shutdown stops listening and waits for requests under way, at most until ctx
+// ends. Sockets that were upgraded are not its business.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.Drain()
+	if err := s.http.Shutdown(ctx); err != nil {
+		_ = s.http.Close()
+		return err
+	}
+	return nil
+}
+
+// routes fills the router.
+func (s *Server) routes() {
+	for _, op := range s.cfg.Operations {
+		if op.Method == "" {
+			continue
+		}
+		h := s.operation(op)
+		if special := s.sessionHandler(op); special != nil {
+			h = special
+		}
+		s.router.add(op.Method, op.Path, &route{
+			name: op.Name, handler: h, limits: limitsOf[op.Rate],
+			public: op.Public || op.Name == protocol.SessionLogout.Name, // which reads its token itself
+		})
+	}
+	for _, own := range []struct {
+		path   string
+		limits []Limit
+		handle handler
+	}{
+		{"/", nil, s.serveFront},
+		{"/healthz", nil, s.serveAlive},
+		{"/readyz", nil, s.serveReady},
+		{"/api", limitsOf[protocol.RateDefault], s.serveHello},
+		{"/api/health", nil, s.serveHealth},
+	} {
+		s.router.add("GET", own.path, &route{name: own.path, handler: own.handle, limits: own.limits, public: true})
+	}
+	for _, r := range s.cfg.Routes {
+		s.router.add(r.Method, r.Path, &route{
+			name: r.Method + " " + r.Path, limits: limitsOf[r.Rate], public: !r.Authenticated, rawBody: r.RawBody,
+			handler: func(x *exchange) error { r.Handler(x.w, x.r.WithContext(x.context())); return nil },
+		})
+	}
+}
+
+// ServeHTTP takes a request through the steps of the contract (0.5).
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{s: s, r: r, start: s.now()}
+	x.rec = recorder{ResponseWriter: w}
+	x.w = &x.rec
+	x.id = requestID(r)
+	defer x.end()
+	h := w.Header()
+	s.secure(h, r)
+	h["X-Request-Id"] = []string{x.id}
+	switch {
+	case r.Method == http.MethodOptions:
+		preflight(x.w, r)
+	case isSocketIO(r.URL.Path):
+		s.serveSocketIO(x)
+	case r.URL.Path == "/ws" || r.URL.Path == "/ws/":
+		s.serveNativeWS(x)
+	default:
+		if err := s.serve(x); err != nil {
+			x.fail(err)
+		}
+	}
+}
+
+func isSocketIO(path string) bool {
+	return path == "/socket.io" || strings.HasPrefix(path, "/socket.io/")
+}
