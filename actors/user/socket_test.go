@@ -188,12 +188,8 @@ func TestEndSessions(t *testing.T) {
 		t.Errorf("%d sockets live, timers %v", n, r.timers)
 	}
 	w.disconnect(first)
-	w.disconnect(second)
-	if r = wait[*grace](w, r); w.s.online {
-		// disconnecting started a grace period of its own
-		t.Log("still in grace")
-	}
-	if len(w.s.sockets) != 0 {
-		t.Errorf("%d sockets", len(w.s.sockets))
+	r = w.disconnect(second)
+	if r = wait[*grace](w, r); len(r.events) != 1 || r.events[0].Name != "userOffline" || len(w.s.sockets) != 0 {
+		t.Errorf("%d sockets, events %+v", len(w.s.sockets), r.events)
 	}
 }
