@@ -25,6 +25,12 @@ const (
 	connectTimeout  = 10 * time.Second
 )
 
+// limitSession has the server notice within a minute that the machine of a client is gone,
+// and end a transaction that its client forgot: their locks would stay for hours.
+var limitSession = query(`
+	SELECT set_config('tcp_keepalives_idle', '20', false), set_config('tcp_keepalives_interval', '5', false),
+		set_config('tcp_keepalives_count', '4', false), set_config('idle_in_transaction_session_timeout', '60s', false)`)
+
 // Config says which database to open. Only URL is required.
 type Config struct {
 	// URL is a Postgres connection URL or keyword/value string.
@@ -78,9 +84,10 @@ func configure(pc *pgxpool.Config, cfg Config) {
 		cc.RuntimeParams["application_name"] = "rookery/" + randomHex(4)
 		return nil
 	}
-	pc.AfterConnect = func(_ context.Context, c *pgx.Conn) error {
+	pc.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
 		registerUTC(c.TypeMap())
-		return nil
+		_, err := c.Exec(ctx, limitSession)
+		return err
 	}
 }
 

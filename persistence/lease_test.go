@@ -84,38 +84,77 @@ func TestTakeLeaseWaitsForWriters(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	owner := take(t, db, "channel", "a")
-	taken := make(chan int64, 1)
-	err := db.Fenced(t.Context(), owner, func(tx pgx.Tx) error {
-		go func() {
-			epoch, err := db.TakeLease(t.Context(), "channel", "a", "node-2")
-			if err != nil {
-				t.Error(err)
-			}
-			taken <- epoch
-		}()
-		awaitBlocked(t, db, tx)
-		select {
-		case epoch := <-taken:
-			t.Errorf("epoch %d was taken while the old one was writing", epoch)
-		default:
-		}
-		return nil
-	})
+	gate, err := db.Pool().Begin(t.Context()) // keeps the writer at work
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := gate.Exec(t.Context(), `SELECT pg_advisory_xact_lock(1)`); err != nil {
+		t.Fatal(err)
+	}
+	writing := make(chan pgx.Tx)
+	written := make(chan error, 1)
+	go func() {
+		written <- db.Fenced(t.Context(), owner, func(tx pgx.Tx) error {
+			writing <- tx
+			_, err := tx.Exec(t.Context(), `SELECT pg_advisory_xact_lock(1)`)
+			return err
+		})
+	}()
+	writer := sessionOf((<-writing).Conn())
+	awaitBlocked(t, db, sessionOf(gate.Conn()))
+	taken := make(chan int64, 1)
+	go func() {
+		epoch, err := db.TakeLease(t.Context(), "channel", "a", "node-2")
+		if err != nil {
+			t.Error(err)
+		}
+		taken <- epoch
+	}()
+	awaitBlocked(t, db, writer)
+	select {
+	case epoch := <-taken:
+		t.Errorf("epoch %d was taken while the old one was writing", epoch)
+	default:
+	}
+	if err := gate.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-written; err != nil {
+		t.Errorf("the writer at work failed: %v", err)
 	}
 	if epoch := <-taken; epoch != owner.Epoch+1 {
 		t.Errorf("epoch %d, want %d", epoch, owner.Epoch+1)
 	}
 }
 
-// awaitBlocked returns once another session waits for a lock of tx.
-func awaitBlocked(t *testing.T, db *persistence.DB, tx pgx.Tx) {
-	t.Helper()
-	var pid int32
-	if err := tx.QueryRow(t.Context(), `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
-		t.Fatal(err)
+// A node that stopped in the middle of a transaction does not keep its actors for ever.
+func TestTakeLeaseFromSilentWriter(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	owner := take(t, db, "channel", "a")
+	err := db.Fenced(t.Context(), owner, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), `INSERT INTO instance_secret (name, value) VALUES ('late', '')`); err != nil {
+			return err
+		}
+		if epoch := take(t, db, "channel", "a").Epoch; epoch != owner.Epoch+1 {
+			t.Errorf("epoch %d, want %d", epoch, owner.Epoch+1)
+		}
+		return nil
+	})
+	if err == nil {
+		t.Error("the old owner committed after the lease was taken over")
 	}
+	var n int
+	if err := db.Pool().QueryRow(t.Context(), `SELECT count(*) FROM instance_secret`).Scan(&n); err != nil || n != 0 {
+		t.Errorf("%d rows of the old owner are there, %v", n, err)
+	}
+}
+
+func sessionOf(c *pgx.Conn) uint32 { return c.PgConn().PID() }
+
+// awaitBlocked returns once another session waits for a lock of session pid.
+func awaitBlocked(t *testing.T, db *persistence.DB, pid uint32) {
+	t.Helper()
 	eventually(t, "somebody waits for the lock", func() bool {
 		var blocked bool
 		err := db.Pool().QueryRow(t.Context(),

@@ -197,7 +197,7 @@ func blockWrites(t *testing.T, db *persistence.DB) (release func()) {
 		t.Fatal(err)
 	}
 	return func() {
-		awaitBlocked(t, db, tx)
+		awaitBlocked(t, db, sessionOf(tx.Conn()))
 		if err := tx.Rollback(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -247,7 +247,7 @@ func TestWriterEndsLostSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	enqueue(t, w, o, got.expect(0), newEntry(o, 0))
-	awaitBlocked(t, direct, tx)
+	awaitBlocked(t, direct, sessionOf(tx.Conn()))
 	before := blockedSessions(t, direct)
 	p.cut() // the server does not notice: its session waits for a lock, not for the client
 	awaitOtherSession(t, direct, before)

@@ -219,7 +219,7 @@ func TestWriterCloseGivesUp(t *testing.T) {
 	for n := range 10 {
 		enqueue(t, w, o, got.expect(n), newEntry(o, n))
 	}
-	awaitBlocked(t, db, tx)
+	awaitBlocked(t, db, sessionOf(tx.Conn()))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := w.Close(ctx); err == nil {
