@@ -1,0 +1,320 @@
+package connection
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/gobwas/ws"
+
+	"github.com/rookery-chat/rookery/actors/socket"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// phase is how far a connection has come.
+type phase uint8
+
+const (
+	waiting phase = iota // for CONNECT or hello
+	joining              // a login is under way
+	live                 //
+	ending               // nothing more is taken from the client
+)
+
+// conn is one connection. What stands first is set before the actor runs or is
+// safe for concurrent use; everything else is touched in its turns only.
+type conn struct {
+	srv   *Server
+	codec codec
+	pid   *actor.PID
+	inbox atomic.Int32 // weight of what is in hand
+
+	slot               uint8 // these three under the mutex of the registry
+	listNext, listPrev *conn
+
+	phase    phase
+	idle     bool // as the client says
+	renewing bool
+	again    bool // renew once more afterwards
+	gone     bool // the socket is closed
+	joined   bool // the user actor knows the connection
+	failed   uint8
+	busy     int32 // goroutines that will post to the mailbox
+	socket   *socket.Socket
+	who      *protocol.Caller // set by the login, immutable
+	quota    *quota
+	version  int64 // of the rooms
+	beaten   int64 // when presence was renewed last
+	full     int64 // bucket of native frames
+	work     requests
+	leaving  *farewell // a drain that waits for answers
+	pending  *pending  // nil after the login
+}
+
+// pending is what a connection needs until it is logged in.
+type pending struct {
+	address       string
+	agent         string
+	authorization string // header of the upgrade
+	timer         *time.Timer
+	cancel        context.CancelFunc // of the login under way
+}
+
+// farewell is how a connection ends.
+type farewell struct {
+	code   ws.StatusCode
+	reason string
+}
+
+// Messages to a connection.
+type (
+	begin    struct{ c *conn }
+	attached struct{ socket *socket.Socket }
+	frame    struct {
+		socket *socket.Socket
+		data   []byte
+	}
+	closed   struct{}
+	late     struct{}
+	answered struct {
+		request *request
+		result  any
+		err     error
+	}
+	beat  struct{}
+	drain struct{ farewell }
+)
+
+var (
+	theBeat   = &beat{}
+	theClosed = &closed{}
+	theLate   = &late{}
+)
+
+// shell is what the actor system holds of a connection.
+type shell struct{ c *conn }
+
+// Receive is the life of a connection. A panic ends this connection only.
+func (s *shell) Receive(ctx actor.Context) {
+	if m, ok := ctx.Message().(*begin); ok {
+		s.c = m.c
+		return
+	}
+	if s.c == nil {
+		return
+	}
+	defer s.c.survive()
+	s.c.receive(ctx)
+}
+
+func (c *conn) survive() {
+	if r := recover(); r != nil {
+		c.srv.cfg.Log.Error("connection panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		c.abort()
+	}
+}
+
+func (c *conn) receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *attached:
+		c.socket = m.socket
+		if c.phase == ending && !c.gone { // it had to end before it had a socket
+			c.abort()
+		}
+	case *frame:
+		c.socket = m.socket
+		c.frame(m.data)
+	case *answered:
+		c.answered(m)
+	case *loggedIn:
+		c.loggedIn(m)
+	case *renewed:
+		c.renewed(m)
+	case *beat:
+		c.beat()
+	case *late:
+		if c.phase != live {
+			c.codec.late(c)
+		}
+	case *protocol.CloseSockets:
+		c.revoked(m.Reason)
+	case *drain:
+		c.drain(m.farewell)
+	case *closed:
+		c.gone = true
+		c.phase = ending
+		if c.pending != nil && c.pending.cancel != nil {
+			c.pending.cancel()
+		}
+	default:
+		return
+	}
+	c.settle(ctx)
+}
+
+// settle ends the actor when its socket is closed and nothing will be posted to
+// it any more.
+func (c *conn) settle(ctx actor.Context) {
+	if c.leaving != nil && c.work.len() == 0 {
+		c.end(c.leaving.code, c.leaving.reason)
+		c.leaving = nil
+	}
+	if !c.gone || c.busy > 0 {
+		return
+	}
+	c.busy = -1 // once
+	c.loggedOut()
+	c.stopTimer()
+	c.srv.conns.remove(c)
+	ctx.Stop(ctx.Self())
+}
+
+// Limits of what a connection has in hand before it stops reading, in units of
+// a request and of weightBytes of a frame.
+const (
+	mostInHand  = 64
+	fewInHand   = 32
+	weightBytes = 16 << 10
+)
+
+func weightOf(data []byte) int32 { return 1 + int32(len(data)/weightBytes) }
+
+// OnMessage posts a frame. It runs on the epoll loop.
+func (c *conn) OnMessage(s *socket.Socket, data []byte) {
+	n := c.inbox.Add(weightOf(data))
+	c.srv.root.Send(c.pid, &frame{s, append([]byte(nil), data...)})
+	if n <= mostInHand {
+		return
+	}
+	s.Pause()
+	if c.inbox.Load() <= fewInHand { // it caught up before it was paused
+		s.Resume()
+	}
+}
+
+// OnClose posts the end of the socket. It runs on the epoll loop.
+func (c *conn) OnClose(_ *socket.Socket, err error) {
+	c.srv.root.Send(c.pid, theClosed)
+}
+
+// handled takes weight off what is in hand, and reads on when that is little.
+func (c *conn) handled(weight int32) {
+	n := c.inbox.Add(-weight)
+	if n <= fewInHand && n+weight > fewInHand && c.socket != nil {
+		c.socket.Resume()
+	}
+}
+
+func (c *conn) frame(data []byte) {
+	weight := weightOf(data)
+	if c.phase == ending {
+		c.handled(weight)
+		return
+	}
+	if kept := c.codec.receive(c, data, weight); !kept {
+		c.handled(weight)
+	}
+}
+
+// request runs an operation, now or when what was sent before is done. It keeps
+// the weight of its frame until then.
+func (c *conn) request(r *request) {
+	if c.work.add(r) {
+		c.run(r)
+	}
+}
+
+func (c *conn) run(r *request) {
+	c.busy++
+	srv, pid, who := c.srv, c.pid, *c.who
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), srv.cfg.Limits.Request)
+		defer cancel()
+		m := &answered{request: r}
+		m.result, m.err = srv.do(ctx, r, who)
+		srv.root.Send(pid, m)
+	}()
+}
+
+// do performs an operation; a panic in it is an internal error.
+func (s *Server) do(ctx context.Context, r *request, who protocol.Caller) (result any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.cfg.Log.Error("operation panicked", "op", r.op.Name, "user", who.UserID.String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			result, err = nil, protocol.ErrInternal
+		}
+	}()
+	body := r.body
+	if len(body) == 0 {
+		body = emptyObject
+	}
+	return s.cfg.Do(ctx, r.op, who, body)
+}
+
+var emptyObject = []byte("{}")
+
+func (c *conn) answered(m *answered) {
+	c.busy--
+	if !c.gone {
+		if m.err != nil {
+			c.codec.failed(c, m.request, c.srv.shown(m.err, m.request, c.who))
+		} else {
+			c.codec.succeeded(c, m.request, m.result)
+		}
+	}
+	c.finish(m.request)
+}
+
+// finish begins what had to wait for a request.
+func (c *conn) finish(r *request) {
+	for _, next := range c.work.done(r) {
+		c.run(next)
+	}
+	c.handled(r.weight)
+}
+
+// abort gives the socket up at once.
+func (c *conn) abort() {
+	c.phase = ending
+	if c.socket != nil {
+		c.socket.Abort()
+	}
+}
+
+// end closes the socket with the closing handshake. What the client asked and
+// was not begun is not done.
+func (c *conn) end(code ws.StatusCode, reason string) {
+	c.phase = ending
+	for _, r := range c.work.drop() {
+		c.handled(r.weight)
+	}
+	if c.socket != nil {
+		c.socket.Close(code, reason)
+	}
+}
+
+// revoked ends a connection whose session is over.
+func (c *conn) revoked(reason string) {
+	if c.phase != ending || c.leaving != nil {
+		c.leaving = nil
+		c.codec.revoked(c, reason)
+	}
+}
+
+// drain ends a connection because the node does, when what it has in hand is
+// answered.
+func (c *conn) drain(f farewell) {
+	if c.phase != ending {
+		c.phase = ending
+		c.leaving = &f
+	}
+}
+
+func (c *conn) stopTimer() {
+	if c.pending != nil && c.pending.timer != nil {
+		c.pending.timer.Stop()
+	}
+}

@@ -1,0 +1,44 @@
+package connection
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// A drain closes connections in slices, so that those who come back do not do
+// so at the same moment.
+const (
+	drainSteps = 20
+	drainStep  = 50 * time.Millisecond
+)
+
+// Drain ends all connections and takes no new ones. Each gets the answers to
+// what it has asked; then its socket is closed, not its session: clients
+// reconnect, elsewhere. It returns when none is left, or with the error of the
+// context.
+func (s *Server) Drain(ctx context.Context) error {
+	s.conns.close()
+	all := s.conns.all()
+	size := (len(all) + drainSteps - 1) / drainSteps
+	for len(all) > 0 {
+		n := min(size, len(all))
+		for _, c := range all[:n] {
+			s.root.Send(c.pid, &drain{c.codec.farewell(rand.Float64())})
+		}
+		if all = all[n:]; len(all) == 0 {
+			break
+		}
+		select {
+		case <-time.After(drainStep):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	select {
+	case <-s.conns.empty:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

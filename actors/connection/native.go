@@ -1,0 +1,184 @@
+package connection
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/rookery-chat/rookery/actors/socket"
+	"github.com/rookery-chat/rookery/protocol"
+	"github.com/rookery-chat/rookery/protocol/rookeryws"
+)
+
+// native is the native websocket protocol.
+type native struct{}
+
+// errUnknownOp answers a request that names no operation.
+var errUnknownOp = &protocol.Error{Code: protocol.CodeMethodNotFound, Message: "Unknown operation"}
+
+// drainSpread is the time over which native clients are asked to come back.
+const drainSpread = 5 * time.Second
+
+func (native) receive(c *conn, data []byte, weight int32) bool {
+	if !c.srv.cfg.Limits.Off {
+		full, ok := c.srv.frames.take(c.full, socket.Now())
+		if !ok {
+			c.hangUp(rookeryws.CloseTooMany)
+			return false
+		}
+		c.full = full
+	}
+	r, err := rookeryws.DecodeRequest(data)
+	if err != nil {
+		c.hangUp(rookeryws.CloseBadFrame)
+		return false
+	}
+	switch r.Op {
+	case rookeryws.OpPing:
+		c.socket.Send([]byte(rookeryws.PongFrame))
+	case rookeryws.OpHello:
+		c.hello(&r)
+	case rookeryws.OpAck: // nothing is kept that could be forgotten
+	default:
+		return c.call(&r, weight)
+	}
+	return false
+}
+
+func (c *conn) hangUp(code ws.StatusCode) { c.end(code, rookeryws.CloseReason(code)) }
+
+func (c *conn) hello(r *rookeryws.Request) {
+	h, err := rookeryws.DecodeHello(r.D)
+	if err != nil || c.phase != waiting {
+		c.hangUp(rookeryws.CloseBadFrame)
+		return
+	}
+	c.logIn(h.Token, h.Resume != nil)
+}
+
+// call runs an operation of the table.
+func (c *conn) call(r *rookeryws.Request, weight int32) bool {
+	if c.phase == waiting {
+		c.hangUp(rookeryws.CloseNoHello)
+		return false
+	}
+	if c.phase == joining {
+		c.reply(r.ID, rookeryws.AppendErr(nil, r.ID, protocol.ErrUnavailable))
+		return false
+	}
+	op := c.srv.names[r.Op]
+	if op == nil {
+		c.reply(r.ID, rookeryws.AppendErr(nil, r.ID, errUnknownOp))
+		return false
+	}
+	c.request(&request{op: op, body: r.D, id: r.ID, wants: r.ID != 0, weight: weight})
+	return true
+}
+
+func (c *conn) reply(id int64, frame []byte) {
+	if id != 0 {
+		c.socket.Send(frame)
+	}
+}
+
+// ready is the content of the frame that opens a session.
+type ready struct {
+	Session     string              `json:"session"`
+	User        protocol.PublicUser `json:"user"`
+	Communities []readyCommunity    `json:"communities"`
+	DMs         []struct{}          `json:"dms"`
+	ResumeMs    int64               `json:"resumeMs"` // 0: sessions end with their socket
+	HeartbeatMs int64               `json:"heartbeatMs"`
+	Limits      readyLimits         `json:"limits"`
+}
+
+type readyCommunity struct {
+	ID       protocol.CommunityID `json:"id"`
+	Name     string               `json:"name"`
+	Unread   int                  `json:"unread"`
+	Mentions int                  `json:"mentions"`
+}
+
+type readyLimits struct {
+	FrameBytes    int   `json:"frameBytes"`
+	Frames        int   `json:"frames"`
+	FrameWindowMs int64 `json:"frameWindowMs"`
+}
+
+// nativeHeartbeat is what clients are told about the server's pings.
+const nativeHeartbeat = 30 * time.Second
+
+func (native) greeting(ctx context.Context, l *login) ([]byte, error) {
+	list, err := l.srv.cfg.Communities(ctx, l.who.UserID)
+	if err != nil {
+		return nil, err
+	}
+	limits := l.srv.cfg.Limits
+	r := ready{
+		Session: "s_" + rand.Text(), User: l.rooms.User, Communities: []readyCommunity{}, DMs: []struct{}{},
+		HeartbeatMs: nativeHeartbeat.Milliseconds(),
+		Limits:      readyLimits{rookeryws.MaxFrame, limits.Frames, limits.FrameWindow.Milliseconds()},
+	}
+	for i := range list {
+		r.Communities = append(r.Communities, readyCommunity{ID: list[i].ID, Name: list[i].Name})
+	}
+	d, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	if l.reset {
+		l.socket.Send(rookeryws.AppendReset(nil, rookeryws.ResetUnknown))
+	}
+	return rookeryws.AppendReady(nil, d), nil
+}
+
+func (native) refused(c *conn, err error) {
+	if retryable(err) {
+		c.hangUp(rookeryws.CloseUnavailable)
+		return
+	}
+	c.hangUp(rookeryws.CloseBadToken)
+}
+
+func (native) late(c *conn) {
+	if c.phase == waiting {
+		c.hangUp(rookeryws.CloseNoHello)
+		return
+	}
+	c.hangUp(rookeryws.CloseUnavailable)
+}
+
+func (native) succeeded(c *conn, r *request, result any) {
+	if !r.wants {
+		return
+	}
+	if m, ok := result.(*protocol.Message); ok && r.op == &protocol.MessageSend.Operation {
+		result = &protocol.Sent{ID: m.ID, Seq: m.Seq, SentAt: m.SentAt}
+	}
+	value, err := encode(result)
+	if err != nil {
+		c.srv.cfg.Log.Error("reply cannot be encoded", "op", r.op.Name, "error", err)
+		c.socket.Send(rookeryws.AppendErr(nil, r.id, protocol.ErrInternal))
+		return
+	}
+	c.socket.Send(rookeryws.AppendOK(nil, r.id, value))
+}
+
+func (native) failed(c *conn, r *request, e *protocol.Error) {
+	c.reply(r.id, rookeryws.AppendErr(nil, r.id, e))
+}
+
+func (native) revoked(c *conn, reason string) {
+	if reason == "" {
+		reason = rookeryws.CloseReason(rookeryws.CloseRevoked)
+	}
+	c.end(rookeryws.CloseRevoked, reason)
+}
+
+func (native) farewell(jitter float64) farewell {
+	after := time.Duration(jitter * float64(drainSpread))
+	return farewell{rookeryws.CloseGoingAway, rookeryws.DrainReason(after)}
+}

@@ -1,0 +1,194 @@
+package connection
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+
+	"github.com/rookery-chat/rookery/actors/socket"
+	"github.com/rookery-chat/rookery/protocol"
+	"github.com/rookery-chat/rookery/protocol/socketio"
+)
+
+// What Socket.IO clients are told. They know the first text by heart.
+const (
+	authFailed       = "AUTH_FAILED"
+	invalidNamespace = "Invalid namespace"
+	slowDown         = "Rate limit exceeded. Please slow down."
+)
+
+// maxFailed is how often one transport may fail to log in.
+const maxFailed = 3
+
+// socketIO is the protocol of existing clients.
+type socketIO struct{}
+
+func (socketIO) receive(c *conn, data []byte, weight int32) bool {
+	p, err := socketio.Decode(data)
+	if err != nil {
+		c.abort()
+		return false
+	}
+	switch p.Kind {
+	case socketio.Pong:
+	case socketio.Connect:
+		c.connect(&p)
+	case socketio.Event:
+		if c.phase != live || p.Namespace != "" {
+			c.abort()
+			return false
+		}
+		return c.event(&p, weight)
+	default: // Close, Disconnect, and a Ping, which is not the client's to send
+		c.abort()
+	}
+	return false
+}
+
+func (c *conn) connect(p *socketio.Packet) {
+	switch {
+	case p.Namespace != "":
+		c.socket.Send(socketio.AppendConnectError(nil, p.Namespace, invalidNamespace))
+	case c.phase != waiting:
+		c.abort()
+	default:
+		auth, err := socketio.DecodeAuth(p.Auth)
+		if err != nil {
+			c.abort()
+			return
+		}
+		token := auth.Token
+		if token == "" {
+			token = c.pending.authorization
+		}
+		c.logIn(token, false)
+	}
+}
+
+func (socketIO) greeting(_ context.Context, l *login) ([]byte, error) {
+	return socketio.AppendConnect(nil, sid(l.who.Conn), ""), nil
+}
+
+// sid is the id of a Socket.IO socket: twenty characters.
+func sid(id protocol.ConnID) string { return base64.RawURLEncoding.EncodeToString(id[:15]) }
+
+func (socketIO) refused(c *conn, err error) {
+	if retryable(err) {
+		c.abort()
+		return
+	}
+	c.socket.Send(socketio.AppendConnectError(nil, "", authFailed))
+	if c.failed >= maxFailed {
+		c.end(0, "")
+	}
+}
+
+func (socketIO) late(c *conn) { c.abort() }
+
+// event handles an EVENT of a client that is logged in.
+func (c *conn) event(p *socketio.Packet, weight int32) bool {
+	switch p.Name {
+	case "subscribeAll":
+		if c.admit(protocol.GroupRooms, p) {
+			c.renew()
+		}
+	case "presenceOnline":
+		if c.admit(protocol.GroupPresence, p) {
+			c.presenceOnline(p)
+		}
+	case "typingStart", "typingStop":
+		if c.admit(protocol.GroupMessages, p) {
+			c.typing(p)
+		}
+	default:
+		op := c.srv.events[p.Name]
+		if op == nil || !c.admit(op.Group, p) {
+			return false
+		}
+		c.request(&request{op: op, body: p.Payload, id: p.AckID, wants: p.HasAck, weight: weight})
+		return true
+	}
+	return false
+}
+
+// admit takes an event out of the user's budget, or tells him that it is used
+// up.
+func (c *conn) admit(group protocol.EventGroup, p *socketio.Packet) bool {
+	if c.srv.cfg.Limits.Off || c.quota.take(c.srv.quotas.rate, group, socket.Now()) {
+		return true
+	}
+	e := &protocol.Error{Code: protocol.CodeRateLimited, Message: slowDown}
+	c.exception(e, p.Name, p.Payload)
+	return false
+}
+
+func (c *conn) exception(e *protocol.Error, event string, payload json.RawMessage) {
+	c.socket.Send(socketio.AppendEvent(nil, "exception", e.Exception(event, payload)))
+}
+
+func (c *conn) presenceOnline(p *socketio.Packet) {
+	var m struct {
+		Idle any `json:"idle"`
+	}
+	_ = json.Unmarshal(p.Payload, &m) // anything else than {"idle":true} is active
+	c.idle = m.Idle == true
+	c.renew()
+	if p.HasAck {
+		c.socket.Send(socketio.AppendAck(nil, p.AckID, []byte(`"ACK"`)))
+	}
+}
+
+// typing passes the indicator on. What does not name a room is ignored.
+func (c *conn) typing(p *socketio.Packet) {
+	var m struct {
+		Channel *string `json:"channelId"`
+		Group   *string `json:"directMessageGroupId"`
+	}
+	if json.Unmarshal(p.Payload, &m) != nil {
+		return
+	}
+	topic := protocol.Topic{Room: protocol.RoomGroup}
+	id := m.Group
+	if id == nil {
+		topic.Room, id = protocol.RoomChannel, m.Channel
+	}
+	if id == nil {
+		return
+	}
+	room, err := protocol.ParseID[struct{}](*id)
+	if err != nil {
+		return
+	}
+	topic.ID = room
+	c.srv.cfg.Relay.Typing(c.socket, c.who, topic, p.Name == "typingStart")
+}
+
+func (socketIO) succeeded(c *conn, r *request, result any) {
+	if !r.wants || !r.op.Acks {
+		return
+	}
+	if m, ok := result.(*protocol.Message); ok {
+		result = m.ID
+	}
+	value, err := encode(result)
+	if err != nil {
+		c.srv.cfg.Log.Error("reply cannot be encoded", "op", r.op.Name, "error", err)
+		return
+	}
+	c.socket.Send(socketio.AppendAck(nil, r.id, value))
+}
+
+func (socketIO) failed(c *conn, r *request, e *protocol.Error) {
+	c.exception(e, r.op.Event, r.body)
+}
+
+// revoked sends a DISCONNECT: the client reconnects once by itself, is refused
+// and refreshes its token, or not.
+func (socketIO) revoked(c *conn, _ string) {
+	if c.who != nil {
+		c.socket.Send([]byte(socketio.DisconnectPacket))
+	}
+	c.end(0, "")
+}
+
+func (socketIO) farewell(float64) farewell { return farewell{} }

@@ -1,0 +1,58 @@
+// Package relay hands the events of actors to the sockets of this node. Each
+// node has one: an actor named "relay" that everybody tells, and behind it a
+// few shards that hold the rooms.
+//
+//	owner of a channel, anywhere
+//	   | Fanout, Rooms, Empty, CloseSockets      one message per node, in order
+//	   v
+//	front ("relay")   which shards have a subscriber of the topic?
+//	   | the same pointer, encoded once
+//	   v
+//	shard 0..N        topic -> sockets; Push to each, Flush at the next tick
+//
+// It owns who of this node's sockets is in which room. All sockets of a user
+// are in one shard, so an event for a user visits one shard.
+//
+// # Concurrency
+//
+// Front and shards are actors; their state is touched in their turns only. The
+// methods of Relay post to the front's mailbox and may be called from any
+// goroutine. What is posted by one goroutine keeps its order, and so does what
+// one actor publishes, from its mailbox to every socket. Callbacks (done) run
+// in the turn of a shard or the front and must not block.
+//
+// # Joining
+//
+// Nothing may be missed once a socket was told that it has joined. A socket
+// joins before done is called; if an owner was told that this node needs no
+// events of a topic (Prune), it has answered that it sends them again (Graft)
+// before done is called. Between joining and Open the events of a socket are
+// kept back, so that its greeting is the first thing it reads.
+//
+// The front counts claims per topic and shard. A claim is made before the
+// shard hears of a subscription and taken back when the shard says that it was
+// not needed or has ended. So the count may be too high for a moment, which
+// costs a visit, and is never too low, which would lose an event.
+//
+// # What it does not do
+//
+// It does not know users, permissions or what an event means, keeps nothing
+// for sockets that are gone, and never answers a client: that is the business
+// of connections, which it tells when their sockets have to end.
+//
+// # Decisions
+//
+//   - Fan-out does not go through the mailboxes of connections: a delivery is a
+//     few instructions and a share of a writev here, and a scheduled goroutine
+//     there (about thirty times the cost, 2026-11).
+//   - A room is a dense slice and a member knows its position, so leaving is
+//     O(1), walking is linear in memory and a subscription costs 32 bytes.
+//   - A socket in several topics of one event gets one copy: shards mark it
+//     with the number of the delivery instead of building a set.
+//   - When a change of rooms makes this node graft a topic, what the same room
+//     hears next waits for the answer: the event that tells a user of a new
+//     channel does not overtake the channel's own events. CloseSockets does not
+//     wait.
+//   - A relay that lost its state closes its sockets at the transport: clients
+//     reconnect and refetch, which is always right.
+package relay

@@ -1,0 +1,202 @@
+package relay
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/rookery-chat/rookery/actors/socket"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// front is the actor that everybody tells. It knows which shard has subscribers
+// of a topic, and which topics owners were told not to send.
+type front struct {
+	relay *Relay
+	ctx   actor.Context // of the turn
+	lanes []*lane
+	prunes
+	held map[protocol.Topic]*hold
+}
+
+// lane is a shard as the front sees it.
+type lane struct {
+	pid    *actor.PID
+	claims map[protocol.Topic]int32 // at least as many as there are subscribers
+}
+
+func newFront(r *Relay) *front {
+	return &front{relay: r, prunes: newPrunes(), held: map[protocol.Topic]*hold{}}
+}
+
+// Receive is the life of the front.
+func (f *front) Receive(ctx actor.Context) {
+	f.ctx = ctx
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		f.start()
+	case *protocol.Fanout, *protocol.Rooms, *protocol.Empty:
+		f.published(m)
+	case *protocol.CloseSockets:
+		f.pass(m.User, m)
+	case *subscribe:
+		f.subscribe(m)
+	case *open:
+		f.pass(m.user, m)
+	case *unsubscribe:
+		f.pass(m.user, m)
+	case *typing:
+		f.pass(m.user, m)
+	case *settled:
+		f.settled(m)
+	case *grafted:
+		f.grafted(m)
+	case *reset:
+		f.reset()
+	}
+	f.ctx = nil
+}
+
+// start makes the shards.
+func (f *front) start() {
+	f.lanes = make([]*lane, f.relay.cfg.Shards)
+	for i := range f.lanes {
+		l := &lane{claims: map[protocol.Topic]int32{}}
+		props := actor.PropsFromProducer(func() actor.Actor {
+			return &shard{relay: f.relay, lane: l, front: f.self(), figures: &f.relay.figures[i], rooms: newRooms()}
+		})
+		l.pid = f.ctx.SpawnPrefix(props, "shard"+strconv.Itoa(i))
+		f.lanes[i] = l
+	}
+}
+
+func (f *front) self() *actor.PID { return f.ctx.Self() }
+
+// reset begins anew after this node was taken for dead: others have forgotten
+// it, and events were missed. The shards end their sockets when they stop.
+func (f *front) reset() {
+	for _, l := range f.lanes {
+		f.ctx.Stop(l.pid)
+	}
+	f.pruned = map[protocol.Topic]int64{}
+	f.start()
+}
+
+// pass forwards to the shard of a user.
+func (f *front) pass(u protocol.UserID, msg any) {
+	f.ctx.Send(f.lanes[shardOf(u, len(f.lanes))].pid, msg)
+}
+
+// published handles what actors publish, unless it has to wait for its turn.
+func (f *front) published(msg any) {
+	if h := f.holding(msg); h != nil {
+		h.queue = append(h.queue, msg)
+		return
+	}
+	switch m := msg.(type) {
+	case *protocol.Fanout:
+		f.fanout(m)
+	case *protocol.Rooms:
+		f.rooms(m)
+	case *protocol.Empty:
+		for _, l := range f.lanes {
+			if l.wants(m.Topics) {
+				f.ctx.Send(l.pid, m)
+			}
+		}
+	}
+}
+
+func (l *lane) wants(topics []protocol.Topic) bool {
+	for _, t := range topics {
+		if l.claims[t] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *front) fanout(m *protocol.Fanout) {
+	var d *delivery
+	for _, l := range f.lanes {
+		if !l.wants(m.Topics) {
+			continue
+		}
+		if d == nil {
+			d = newDelivery(&m.Event)
+		}
+		f.ctx.Send(l.pid, d)
+	}
+	if d == nil {
+		f.relay.wasted.Add(1)
+		f.prune(m)
+	}
+}
+
+func newDelivery(e *protocol.Event) *delivery {
+	ev := socket.Event{Name: e.Name, Payload: e.Payload}
+	if e.Stream.Room != 0 && e.Seq != 0 {
+		ev.Stream, ev.Epoch, ev.Seq = e.Stream.String(), e.Epoch, e.Seq
+	}
+	return &delivery{frame: socket.NewFrame(ev), topics: e.Topics, except: e.Except}
+}
+
+// rooms lets sockets join and leave. Which shards they are in is known only as
+// far as claims go; each of those claims the new rooms before it is told.
+func (f *front) rooms(m *protocol.Rooms) {
+	told := false
+	for _, l := range f.lanes {
+		if l.claims[m.Of] == 0 {
+			continue
+		}
+		for _, t := range m.Join {
+			l.claims[t]++
+		}
+		f.ctx.Send(l.pid, m)
+		told = true
+	}
+	if !told {
+		return
+	}
+	h := &hold{}
+	for _, t := range m.Join {
+		if f.wanted(t, func(error) { f.release(m.Of, h) }) {
+			h.missing++
+		}
+	}
+	if h.missing > 0 {
+		f.held[m.Of] = h
+	}
+}
+
+func (f *front) subscribe(m *subscribe) {
+	l := f.lanes[shardOf(m.who.UserID, len(f.lanes))]
+	missing := int32(1)
+	for _, t := range m.topics {
+		l.claims[t]++
+		if f.wanted(t, m.arrived) {
+			missing++
+		}
+	}
+	m.missing.Store(missing)
+	f.ctx.Send(l.pid, m)
+}
+
+// settled corrects the claims of a shard.
+func (f *front) settled(m *settled) {
+	if !slices.Contains(f.lanes, m.lane) {
+		return // of a shard that is gone
+	}
+	for _, c := range m.changes {
+		switch n := m.lane.claims[c.topic] + c.by; {
+		case n > 0:
+			m.lane.claims[c.topic] = n
+		default:
+			if n < 0 {
+				f.relay.cfg.Log.Error("relay counts a topic below zero", "topic", c.topic.String())
+			}
+			delete(m.lane.claims, c.topic)
+		}
+	}
+}

@@ -1,0 +1,240 @@
+package relay
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/rookery-chat/rookery/actors/socket"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// figures are what a shard counts for Stats.
+type figures struct {
+	deliveries atomic.Uint64
+	sockets    atomic.Int64
+	topics     atomic.Int64
+}
+
+// shard is the actor that holds some of the sockets and writes to them.
+type shard struct {
+	relay   *Relay
+	lane    *lane // what the front knows it by
+	front   *actor.PID
+	figures *figures
+	rooms   rooms
+
+	self  *actor.PID
+	root  *actor.RootContext
+	late  []*seat     // whose frames wait for the next tick
+	timer *time.Timer // nil before the first tick
+	armed bool
+}
+
+// delivery is one event on its way from the front to shards.
+type delivery struct {
+	frame  *socket.Frame
+	topics []protocol.Topic
+	except protocol.ConnID
+}
+
+// settled tells the front by how much the claims of a shard were wrong.
+type settled struct {
+	lane    *lane
+	changes []change
+}
+
+type change struct {
+	topic protocol.Topic
+	by    int32
+}
+
+// flushTick ends a tick.
+type flushTick struct{}
+
+var theTick = &flushTick{}
+
+// Receive is the life of a shard.
+func (s *shard) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		s.self, s.root = ctx.Self(), ctx.ActorSystem().Root
+	case *delivery:
+		s.deliver(m)
+	case *flushTick:
+		s.flush()
+	case *subscribe:
+		s.subscribe(ctx, m)
+	case *open:
+		s.open(m)
+	case *unsubscribe:
+		s.unsubscribe(ctx, m)
+	case *typing:
+		s.typing(m)
+	case *protocol.Rooms:
+		s.settle(ctx, func(changed func(protocol.Topic, int32)) { s.rooms.move(m, changed) })
+	case *protocol.Empty:
+		s.settle(ctx, func(changed func(protocol.Topic, int32)) {
+			for _, t := range m.Topics {
+				s.rooms.empty(t, changed)
+			}
+		})
+	case *protocol.CloseSockets:
+		s.closeSockets(ctx, m)
+	case *actor.Stopping, *actor.Restarting:
+		s.abandon()
+	}
+}
+
+// settle runs a change of rooms and tells the front what became of its claims.
+func (s *shard) settle(ctx actor.Context, work func(changed func(protocol.Topic, int32))) {
+	var changes []change
+	work(func(t protocol.Topic, by int32) { changes = append(changes, change{t, by}) })
+	s.count()
+	if len(changes) > 0 {
+		ctx.Send(s.front, &settled{s.lane, changes})
+	}
+}
+
+func (s *shard) count() {
+	s.figures.sockets.Store(int64(len(s.rooms.seats)))
+	s.figures.topics.Store(int64(len(s.rooms.topics)))
+}
+
+// deliver pushes one event to everybody in its topics, once.
+func (s *shard) deliver(d *delivery) {
+	now := socket.Now()
+	count := uint64(0)
+	anyone := d.except.IsZero()
+	s.rooms.each(d.topics, func(seat *seat) {
+		if !anyone && seat.who.Conn == d.except {
+			return
+		}
+		count++
+		if !seat.open {
+			s.keep(seat, d.frame)
+			return
+		}
+		if seat.socket.Push(d.frame, now) {
+			s.late = append(s.late, seat)
+		}
+	})
+	s.figures.deliveries.Add(count)
+	s.arm()
+}
+
+// keep holds an event back until the socket was greeted.
+func (s *shard) keep(seat *seat, f *socket.Frame) {
+	if seat.early == nil {
+		seat.early = new([]*socket.Frame)
+	}
+	if len(*seat.early) >= s.relay.cfg.MaxEarly {
+		seat.socket.Abort()
+		return
+	}
+	*seat.early = append(*seat.early, f)
+}
+
+// arm sees to the next tick, when there is something to flush in it.
+func (s *shard) arm() {
+	if s.armed || len(s.late) == 0 {
+		return
+	}
+	s.armed = true
+	if s.timer == nil {
+		root, self := s.root, s.self
+		s.timer = time.AfterFunc(s.relay.cfg.Tick, func() { root.Send(self, theTick) })
+		return
+	}
+	s.timer.Reset(s.relay.cfg.Tick)
+}
+
+// flush writes what was joined during the tick. The next tick begins when it is
+// done, so a shard that is busy writes less often and more at once.
+func (s *shard) flush() {
+	s.armed = false
+	for _, seat := range s.late {
+		seat.socket.Flush()
+	}
+	clear(s.late)
+	s.late = s.late[:0]
+}
+
+func (s *shard) subscribe(ctx actor.Context, m *subscribe) {
+	at := s.rooms.seats[m.socket]
+	if at == nil {
+		at = &seat{socket: m.socket, conn: m.conn, who: m.who}
+		s.rooms.seats[m.socket] = at
+	}
+	s.settle(ctx, func(changed func(protocol.Topic, int32)) { s.rooms.set(at, m.topics, changed) })
+	m.arrived(nil)
+}
+
+func (s *shard) open(m *open) {
+	seat := s.rooms.seats[m.socket]
+	if seat == nil || seat.open {
+		return
+	}
+	seat.open = true
+	seat.socket.Send(m.greeting)
+	if seat.early == nil {
+		return
+	}
+	now := socket.Now()
+	for _, f := range *seat.early {
+		if seat.socket.Push(f, now) {
+			s.late = append(s.late, seat)
+		}
+	}
+	seat.early = nil
+	s.arm()
+}
+
+func (s *shard) unsubscribe(ctx actor.Context, m *unsubscribe) {
+	if seat := s.rooms.seats[m.socket]; seat != nil {
+		s.settle(ctx, func(changed func(protocol.Topic, int32)) { s.rooms.remove(seat, changed) })
+	}
+}
+
+// typing passes the indicator on if the socket is in the room.
+func (s *shard) typing(m *typing) {
+	seat := s.rooms.seats[m.socket]
+	if seat == nil {
+		return
+	}
+	if _, ok := seat.placeOf(m.topic); !ok {
+		return
+	}
+	kind, id, ok := owner(m.topic)
+	if !ok {
+		return
+	}
+	s.relay.node.Tell(string(kind), id, &protocol.Typing{User: seat.who.UserID, Conn: seat.who.Conn, Active: m.active})
+}
+
+// closeSockets tells connections to end.
+func (s *shard) closeSockets(ctx actor.Context, m *protocol.CloseSockets) {
+	r := s.rooms.topics[protocol.UserTopic(m.User)]
+	if r == nil {
+		return
+	}
+	for i := range r.members {
+		seat := r.members[i].seat
+		if (m.Session.IsZero() || m.Session == seat.who.Session) && (m.Token.IsZero() || m.Token == seat.who.Token) {
+			ctx.Send(seat.conn, m)
+		}
+	}
+}
+
+// abandon gives up all sockets: who is in which room is about to be lost.
+func (s *shard) abandon() {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	for _, seat := range s.rooms.seats {
+		seat.socket.Abort()
+	}
+	s.rooms, s.late = newRooms(), nil
+	s.count()
+}
