@@ -80,6 +80,7 @@ func (n *Node) persist(ctx context.Context, once func(silent int) outcome) (any,
 			return nil, protocol.ErrInternal
 		case lost:
 			silent++
+		case moved:
 		}
 		n.counters.retries.Add(1)
 		pause := time.NewTimer(30*time.Millisecond + rand.N(70*time.Millisecond))

@@ -208,14 +208,17 @@ func (n *Node) activation(k identity) outcome {
 		return outcome{verdict: moved}
 	}
 	select {
-	case <-h.up:
-	case <-h.gone:
+	case <-h.whenUp():
+	case <-h.whenGone():
 		return outcome{verdict: moved}
 	case <-n.ctx.Done():
 		return outcome{err: protocol.ErrUnavailable}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.pid == nil { // it was let go before it started
+		return outcome{verdict: moved}
+	}
 	return outcome{value: h.pid.Id}
 }
 

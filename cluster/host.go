@@ -38,8 +38,9 @@ type host struct {
 	calls   *call                    // owed answers, newest first
 	owed    int
 	limit   *time.Timer   // hard stop of a release
-	up      chan struct{} // closed when live
-	gone    chan struct{} // closed when stopped
+	up      chan struct{} // closed when it is not starting any more; made when needed
+	gone    chan struct{} // closed when ended; made when needed
+	ended   bool          // stopped and out of its table
 
 	used atomic.Int64 // unix nanoseconds of the last message
 
@@ -49,7 +50,41 @@ type host struct {
 }
 
 func newHost(n *Node, k *kind, id string) *host {
-	return &host{node: n, kind: k, id: id, up: make(chan struct{}), gone: make(chan struct{})}
+	return &host{node: n, kind: k, id: id}
+}
+
+// whenGone is closed when the host has stopped.
+func (h *host) whenGone() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.gone == nil {
+		h.gone = make(chan struct{})
+		if h.ended {
+			close(h.gone)
+		}
+	}
+	return h.gone
+}
+
+// whenUp is closed when the host is not starting any more.
+func (h *host) whenUp() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.up == nil {
+		h.up = make(chan struct{})
+		if h.state != starting {
+			close(h.up)
+		}
+	}
+	return h.up
+}
+
+// started lets go those who wait for the end of the start. The caller holds mu.
+func (h *host) started() {
+	if h.up != nil {
+		close(h.up)
+		h.up = nil
+	}
 }
 
 func (h *host) name() string {
@@ -148,7 +183,7 @@ func (h *host) run(props *actor.Props, name string) error {
 		return nil
 	}
 	h.state = live
-	close(h.up)
+	h.started()
 	for _, env := range h.backlog {
 		h.node.system.Root.Send(pid, env)
 	}
@@ -251,6 +286,9 @@ func (h *host) detach(out outcome) {
 		h.mu.Unlock()
 		return
 	}
+	if h.state == starting {
+		h.started()
+	}
 	h.state = stopped
 	calls := h.calls
 	h.calls, h.backlog = nil, nil
@@ -259,7 +297,12 @@ func (h *host) detach(out outcome) {
 	}
 	h.mu.Unlock()
 	h.node.removed(h)
-	close(h.gone)
+	h.mu.Lock()
+	h.ended = true
+	if h.gone != nil {
+		close(h.gone)
+	}
+	h.mu.Unlock()
 	for c := calls; c != nil; {
 		next := c.next
 		c.next, c.prev = nil, nil

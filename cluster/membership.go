@@ -14,8 +14,6 @@ import (
 
 	pcluster "github.com/asynkron/protoactor-go/cluster"
 	"github.com/hashicorp/memberlist"
-
-	"github.com/rookery-chat/rookery/protocol/wirepb"
 )
 
 // Failure detection: a killed node is noticed in one to two seconds. Values of a
@@ -103,45 +101,10 @@ func newMembership(n *Node) (*membership, error) {
 			return nil, err
 		}
 	}
-	if g.bindHost, err = resolve(host); err != nil {
+	if g.bindHost, err = resolve(n.ctx, host); err != nil {
 		return nil, err
 	}
 	return g, nil
-}
-
-// resolve turns a host name to listen on into an address.
-func resolve(host string) (string, error) {
-	if host == "" || net.ParseIP(host) != nil {
-		return host, nil
-	}
-	ips, err := net.LookupIP(host)
-	if err != nil {
-		return "", fmt.Errorf("cluster: listen address: %w", err)
-	}
-	for _, ip := range ips {
-		if ip.To4() != nil {
-			return ip.String(), nil
-		}
-	}
-	return ips[0].String(), nil
-}
-
-// advertised is the address others reach this host at.
-func advertised(host string) (string, error) {
-	ip := net.ParseIP(host)
-	if host != "" && (ip == nil || !ip.IsUnspecified()) {
-		return host, nil
-	}
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return "", fmt.Errorf("cluster: find an address to advertise: %w", err)
-	}
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok && n.IP.IsPrivate() && n.IP.To4() != nil {
-			return n.IP.String(), nil
-		}
-	}
-	return "", errors.New("cluster: no private address to advertise; set Advertise")
 }
 
 func (g *membership) selfMember() Member {
@@ -178,7 +141,7 @@ func (g *membership) open() error {
 	c.AdvertisePort = g.bindPort
 	if ip := net.ParseIP(g.host); ip != nil {
 		c.AdvertiseAddr = g.host
-	} else if ip, err := resolve(g.host); err == nil {
+	} else if ip, err := resolve(g.node.ctx, g.host); err == nil {
 		c.AdvertiseAddr = ip
 	}
 	c.ProbeInterval, c.ProbeTimeout = probeInterval, probeTimeout
@@ -232,41 +195,6 @@ func (g *membership) join(seeds []string) {
 		})
 	}
 	wg.Wait()
-}
-
-// settleIn waits until the members that gossip knows are admitted, then lets the
-// node be given activations.
-func (g *membership) settleIn(ctx context.Context) error {
-	limit := time.NewTimer(admitLimit)
-	defer limit.Stop()
-	tick := time.NewTicker(settle)
-	defer tick.Stop()
-	for !g.allAdmitted() {
-		select {
-		case <-tick.C:
-			continue
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-limit.C:
-		}
-		break
-	}
-	g.mu.Lock()
-	g.joining = false
-	g.mu.Unlock()
-	g.announce()
-	return nil
-}
-
-func (g *membership) allAdmitted() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, m := range g.ears.members() {
-		if m.Name != g.id && !g.admitted[m.Name] && !g.dead[m.Name] {
-			return false
-		}
-	}
-	return true
 }
 
 // announce gossips the node's changed flags and publishes them here at once.
@@ -426,34 +354,6 @@ func (g *membership) noteLost(alive map[string]bool) {
 		if now.Sub(since) > remember {
 			delete(g.missing, address)
 		}
-	}
-}
-
-// greet admits a new member once a message over remoting went to it and back. So
-// a node that gossips, but cannot be talked to (no certificate, a firewall),
-// owns nothing.
-func (g *membership) greet(m Member) {
-	n := g.node
-	m.hash, m.door = hashNode(m.ID), doorOf(m.Address())
-	for try := 0; n.ctx.Err() == nil; try++ {
-		ctx, cancel := context.WithTimeout(n.ctx, helloTry)
-		out := n.signal(ctx, &m, &wirepb.Envelope{Type: signalHello, Node: m.hash})
-		g.mu.Lock()
-		current := !g.left && g.ears.hears(m.ID)
-		if out.verdict == answered || !current {
-			delete(g.greeting, m.ID)
-			g.admitted[m.ID] = current
-			g.mu.Unlock()
-			cancel()
-			g.wake()
-			return
-		}
-		g.mu.Unlock()
-		if try%20 == 2 {
-			n.log.Warn("a node gossips but does not answer over remoting; it stays outside", "node", m.ID, "address", m.Address())
-		}
-		<-ctx.Done()
-		cancel()
 	}
 }
 

@@ -81,7 +81,7 @@ func (n *Node) stopNamed(ctx context.Context) {
 	defer limit.Stop()
 	for _, h := range list {
 		select {
-		case <-h.gone:
+		case <-h.whenGone():
 		case <-ctx.Done():
 			return
 		case <-limit.C:

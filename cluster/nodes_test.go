@@ -243,16 +243,17 @@ func TestNamedActorsAcrossNodes(t *testing.T) {
 	a.Broadcast("relay", add{1})
 	b.Broadcast("relay", &add{N: 100}) // a pointer stays one, and means nothing to the actor
 	b.TellNode(a.ID(), "relay", add{10})
+	a.TellNodes([]string{a.ID(), b.ID(), "not-a-node"}, "relay", add{1000})
 	v, err := b.AskNode(t.Context(), a.ID(), "relay", whoami{})
 	if err != nil || v.(identity).Node != a.ID() {
 		t.Fatal(v, err)
 	}
-	if v, err := b.AskNode(t.Context(), a.ID(), "relay", add{0}); err != nil || v != (total{11}) {
+	if v, err := b.AskNode(t.Context(), a.ID(), "relay", add{0}); err != nil || v != (total{1011}) {
 		t.Fatal(v, err)
 	}
 	eventually(t, "the broadcast reaches the other node", func() bool {
 		v, err := a.AskNode(t.Context(), b.ID(), "relay", add{0})
-		return err == nil && v == (total{1})
+		return err == nil && v == (total{1001})
 	})
 	_, err = b.AskNode(t.Context(), a.ID(), "relay", fails{protocol.CodeSlowMode})
 	var e *protocol.Error

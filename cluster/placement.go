@@ -212,7 +212,7 @@ func (t *table) drain(ctx context.Context) error {
 	}
 	for _, h := range hosts {
 		select {
-		case <-h.gone:
+		case <-h.whenGone():
 		case <-ctx.Done():
 			t.abandon()
 			return errors.Join(errors.New("cluster: drain was cut short"), context.Cause(ctx))

@@ -29,7 +29,7 @@ func (h *host) release(reason Reason) <-chan struct{} {
 	default:
 		h.mu.Unlock()
 	}
-	return h.gone
+	return h.whenGone()
 }
 
 func (h *host) sendRelease(pid *actor.PID, reason Reason) {
@@ -43,8 +43,8 @@ func (h *host) sendRelease(pid *actor.PID, reason Reason) {
 type releaseAnswer host
 
 func (a *releaseAnswer) answer(out outcome) {
-	busy, _ := out.value.(error)
-	if !errors.Is(out.err, Busy) && !errors.Is(busy, Busy) {
+	said, _ := out.value.(error) // Reply(ctx, Busy) will do too
+	if !errors.Is(out.err, Busy) && !errors.Is(said, Busy) {
 		return
 	}
 	h := (*host)(a)

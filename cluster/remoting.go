@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ func (n *Node) listen(g *membership) error {
 		if g.bindPort != 0 {
 			port = g.bindPort + i
 		}
-		if port, err = freePort(g.bindHost, port); err != nil {
+		if port, err = freePort(n.ctx, g.bindHost, port); err != nil {
 			continue
 		}
 		if err = n.startRemote(g, port); err == nil {
@@ -39,8 +40,8 @@ func (n *Node) listen(g *membership) error {
 	return fmt.Errorf("cluster: listen for remoting: %w", err)
 }
 
-func freePort(host string, port int) (int, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+func freePort(ctx context.Context, host string, port int) (int, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 	if err != nil {
 		return 0, err
 	}

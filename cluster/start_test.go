@@ -57,6 +57,9 @@ func freeUDP(t *testing.T) int {
 
 // A node that cannot listen says so, and leaves nothing behind.
 func TestStartFails(t *testing.T) {
+	if cluster.RaceEnabled {
+		t.Skip("several nodes in one process")
+	}
 	a := start(t, cluster.Config{Listen: "127.0.0.1:0"})
 	if _, err := cluster.Start(t.Context(), cluster.Config{Log: quiet(), Listen: a.Addr()}); err == nil || !strings.Contains(err.Error(), "gossip") {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,14 +93,14 @@ func (n *Node) sendOutcome(to *actor.PID, out outcome) {
 			env = n.encodeError(protocol.ErrInternal)
 		}
 	}
-	if err := n.post(to, env, nil, urgent); err == protocol.ErrTooLarge {
+	if err := n.post(to, env, nil, urgent); errors.Is(err, protocol.ErrTooLarge) {
 		_ = n.post(to, n.encodeError(protocol.ErrTooLarge), nil, urgent)
 	}
 }
 
 func (n *Node) encodeError(err error) *wirepb.Envelope {
-	p, ok := err.(*protocol.Error)
-	if !ok {
+	var p *protocol.Error
+	if !errors.As(err, &p) {
 		p = protocol.ErrInternal
 	}
 	body, err := encoder.Marshal(p)
