@@ -73,12 +73,13 @@ func runFanout(ctx context.Context, args []string) error {
 		if base == 0 {
 			base = figure
 		}
-		print(o, figure/base)
+		row(o, figure/base)
 	}
 	return nil
 }
 
-func print(o outcome, ratio float64) {
+// row prints one outcome.
+func row(o outcome, ratio float64) {
 	perSecond := float64(o.sent.Deliveries) / o.sent.Seconds
 	fmt.Printf("%-16s %9.0f %12.0f %8d %7.1f %10.2f %9.2f %7.0f %9.2f %9.2f\n", o.target, o.load.Rate, perSecond, o.got.Lost,
 		100*float64(o.sent.Writes)/float64(o.sent.Deliveries), o.sent.PerMillion, ratio, 100*o.sent.CPU/o.sent.Seconds, o.got.P50, o.got.P99)
@@ -123,7 +124,7 @@ func measure(ctx context.Context, t target, l load) (outcome, error) {
 	}
 	defer r.stop()
 	subs, err := spawn(ctx, append([]string{
-		"subscribers", "--addr", r.addr(), "--conns", strconv.Itoa(l.Conns), "--expect", strconv.Itoa(l.events()),
+		"subscribers", "--addr", r.addr(), "--conns", strconv.Itoa(l.Conns), "--expect", strconv.Itoa(l.events()), "--idle", "15s",
 	}, r.subscriberArgs()...)...)
 	if err != nil {
 		return o, err

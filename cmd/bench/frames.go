@@ -4,7 +4,7 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha1" //nolint:gosec // RFC 6455 asks for it
+	"crypto/sha1" // RFC 6455 asks for it
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -117,7 +117,7 @@ func upgradeAnswer(head []byte) (answer []byte, socketIO bool) {
 			key = string(bytes.TrimSpace(value))
 		}
 	}
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // RFC 6455
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	answer = []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
 		base64.StdEncoding.EncodeToString(sum[:]) + "\r\n\r\n")
 	return answer, bytes.HasPrefix(head, []byte("GET /socket.io/"))

@@ -41,7 +41,7 @@ func runTransport(ctx context.Context, args []string) error {
 		return err
 	}
 	defer t.poller.Close()
-	ln, err := net.Listen("tcp4", *addr)
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp4", *addr)
 	if err != nil {
 		return err
 	}
