@@ -44,7 +44,7 @@ func (s *strangers) take(u protocol.UserID) bool {
 // answerAccess tells a channel what a user may do in it.
 func (s *State) answerAccess(t turn.Turn, m *protocol.AskAccess) (turn.Outcome, error) {
 	a := s.access(t.Now, m)
-	if !s.missing {
+	if !a.Settings.Missing {
 		s.holders[m.Channel] = s.version
 	}
 	if !a.Member && !m.Owner {
@@ -121,14 +121,12 @@ func (s *State) askHolders(
 // on the old rights: the same request may be sent again.
 var errUnconfirmed = protocol.Unavailable("The change is stored, but not every channel has confirmed it yet, please retry")
 
-// shrunk is the end of a change that took rights away.
-func shrunk(done turn.Outcome) func(turn.Turn, bool) (turn.Outcome, error) {
-	return func(_ turn.Turn, confirmed bool) (turn.Outcome, error) {
-		if !confirmed {
-			return turn.Outcome{}, errUnconfirmed
-		}
-		return done, nil
+// shrunk ends a change that took rights away and answers nothing else.
+func shrunk(_ turn.Turn, confirmed bool) (turn.Outcome, error) {
+	if !confirmed {
+		return turn.Outcome{}, errUnconfirmed
 	}
+	return turn.Outcome{}, nil
 }
 
 // grown is the end of a change that gave rights: a channel that did not

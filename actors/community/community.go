@@ -127,7 +127,7 @@ func (s *State) reload(t turn.Turn, _ *protocol.ReloadCommunity) (turn.Outcome, 
 					delete(s.online, u)
 				}
 			}
-			return s.takeBack(t, nil, shrunk(turn.Outcome{}))
+			return s.takeBack(t, nil, shrunk)
 		}, nil
 	}}, nil
 }

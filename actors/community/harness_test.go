@@ -1,6 +1,7 @@
 package community
 
 import (
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
@@ -222,8 +223,8 @@ func (w *world) channel(by protocol.Caller, name, kind string, private bool) pro
 
 func wantError(t *testing.T, err error, want *protocol.Error) {
 	t.Helper()
-	got, ok := err.(*protocol.Error)
-	if !ok || got.Code != want.Code || got.Message != want.Message {
+	var got *protocol.Error
+	if !errors.As(err, &got) || got.Code != want.Code || got.Message != want.Message {
 		t.Errorf("error = %v, want %v", err, want)
 	}
 }

@@ -105,7 +105,7 @@ func (s *State) memberReloaded(t turn.Turn, user protocol.UserID, rows persisten
 	if rows.Membership == nil {
 		s.roster.remove(user)
 		delete(s.online, user)
-		return s.takeBack(t, []protocol.UserID{user}, shrunk(turn.Outcome{}))
+		return s.takeBack(t, []protocol.UserID{user}, shrunk)
 	}
 	ids := make([]protocol.RoleID, len(rows.Roles))
 	for i, r := range rows.Roles {
@@ -117,7 +117,7 @@ func (s *State) memberReloaded(t turn.Turn, user protocol.UserID, rows persisten
 		s.letIn(c, user)
 	}
 	if was&^s.roster.actions(user) != 0 {
-		return s.takeBack(t, []protocol.UserID{user}, shrunk(turn.Outcome{}))
+		return s.takeBack(t, []protocol.UserID{user}, shrunk)
 	}
 	return s.announceMember(t, user, shownRole(rows.Roles), &protocol.Done{})
 }

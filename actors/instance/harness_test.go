@@ -199,8 +199,8 @@ func (w *world) user(name, code string) protocol.PublicUser {
 
 func wantError(t *testing.T, err error, want *protocol.Error) {
 	t.Helper()
-	got, ok := err.(*protocol.Error)
-	if !ok || got.Code != want.Code || got.Message != want.Message {
+	var got *protocol.Error
+	if !errors.As(err, &got) || got.Code != want.Code || got.Message != want.Message {
 		t.Errorf("error = %v, want %v", err, want)
 	}
 }

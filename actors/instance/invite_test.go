@@ -15,7 +15,8 @@ func TestCreateInvite(t *testing.T) {
 	w, owner, first := ready(t)
 	three, until := 3, w.now+1_000_000
 	i := w.invite(owner, protocol.CreateInvite{MaxUses: &three, ValidUntil: &until, CommunityIDs: []protocol.CommunityID{first, first}})
-	if !regexp.MustCompile(`^[A-Za-z0-9_-]{12}$`).MatchString(i.Code) || *i.CreatedByID != owner.UserID || *i.MaxUses != 3 || *i.ValidUntil != until || i.Uses != 0 || i.Disabled {
+	if !regexp.MustCompile(`^[A-Za-z0-9_-]{12}$`).MatchString(i.Code) ||
+		*i.CreatedByID != owner.UserID || *i.MaxUses != 3 || *i.ValidUntil != until || i.Uses != 0 || i.Disabled {
 		t.Errorf("invite = %+v", i)
 	}
 	if len(i.DefaultCommunities) != 1 || i.DefaultCommunities[0].CommunityID != first || i.DefaultCommunities[0].InviteID != i.ID {

@@ -23,6 +23,9 @@
 //   - Registrations of sockets are soft state: they are renewed by heartbeats,
 //     which also rebuild them after the actor has moved, and end when they were
 //     not renewed or when the socket's node has left the cluster (2026-11).
+//   - A new activation sends to every node until all sockets have had time to
+//     register with it: what happens right after a move is not lost, and a login
+//     that ends then ends its sockets (2026-11).
 //   - Versions start at the time of loading, so that one of an earlier
 //     activation never equals one of a later (2026-11).
 //   - One presence event for the union of all communities, only where it is news

@@ -56,7 +56,9 @@ func (w *world) activate(id protocol.UserID) {
 	if w.s, err = load(w.t.Context(), Config{}.withDefaults(), w.db, id, w.turn().Now); err != nil {
 		w.t.Fatal(err)
 	}
-	w.s.alive = func(node string) bool { return !w.dead[node] }
+	w.s.nodes = func() []string {
+		return slices.DeleteFunc([]string{"n1", "n2", "n3"}, func(n string) bool { return w.dead[n] })
+	}
 }
 
 func (w *world) turn() turn.Turn {

@@ -48,7 +48,7 @@ func (s *State) join(topics ...protocol.Topic) []protocol.Rooms {
 
 // lastRead tells the user's other sockets how far he has read.
 func (s *State) lastRead(_ turn.Turn, m *protocol.LastRead) (turn.Outcome, error) {
-	if len(s.sockets) == 0 {
+	if s.settled && len(s.sockets) == 0 {
 		return turn.Outcome{}, nil
 	}
 	e, err := s.event("readReceiptUpdated", protocol.ReadReceiptUpdated{

@@ -23,7 +23,11 @@ func TestMemberJoined(t *testing.T) {
 		t.Errorf("rooms = %+v", r.rooms)
 	}
 	e := r.events[0]
-	if p := payload[protocol.MemberAdded](t, e); e.Name != "memberAddedToCommunity" || p.UserID != w.s.user.ID || p.CommunityID != nest || !slices.Equal(e.Topics, []protocol.Topic{own}) || r.wide {
+	p := payload[protocol.MemberAdded](t, e)
+	if e.Name != "memberAddedToCommunity" || !slices.Equal(e.Topics, []protocol.Topic{own}) || r.wide {
+		t.Errorf("event = %+v", e)
+	}
+	if p.UserID != w.s.user.ID || p.CommunityID != nest {
 		t.Errorf("event = %+v", e)
 	}
 	if len(r.tells) != 1 || r.tells[0].ID != nest.String() {
@@ -54,13 +58,18 @@ func TestLastRead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := &protocol.LastRead{Channel: protocol.ChannelID(protocol.NewID[row]()), Message: protocol.MessageID(protocol.NewID[row]()), Seq: 4, At: w.now}
+	if r := w.run(w.s.lastRead(w.turn(), m)); len(r.events) != 1 {
+		t.Error("sockets that have not registered yet are not told")
+	}
+	w.s.settled = true
 	if r := w.run(w.s.lastRead(w.turn(), m)); len(r.events) != 0 {
 		t.Error("an event for nobody")
 	}
 	w.connect("n1")
 	r := w.run(w.s.lastRead(w.turn(), m))
 	p := payload[protocol.ReadReceiptUpdated](t, r.events[0])
-	if r.events[0].Name != "readReceiptUpdated" || *p.ChannelID != m.Channel || p.DirectMessageGroupID != nil || p.LastReadMessageID != m.Message || p.LastReadAt != m.At {
+	if r.events[0].Name != "readReceiptUpdated" ||
+		*p.ChannelID != m.Channel || p.DirectMessageGroupID != nil || p.LastReadMessageID != m.Message || p.LastReadAt != m.At {
 		t.Errorf("event = %+v %+v", r.events[0], p)
 	}
 }

@@ -2,6 +2,7 @@ package user
 
 import (
 	"context"
+	"slices"
 
 	"github.com/rookery-chat/rookery/actors/turn"
 	"github.com/rookery-chat/rookery/protocol"
@@ -92,8 +93,9 @@ func (s *State) disconnect(_ turn.Turn, m *protocol.Disconnect) (turn.Outcome, e
 	return turn.Outcome{Timers: s.vanished()}, nil
 }
 
-// endSessions closes sockets of a login, of an access token, or all. They stay
-// in the audience until they are gone, but no longer count as the user.
+// endSessions closes sockets of a login, of an access token, or all, on every
+// node: also those that have not registered with this activation. From now on
+// they don't count and can't come back.
 func (s *State) endSessions(_ turn.Turn, m *protocol.EndSessions) (turn.Outcome, error) {
 	for _, k := range s.sockets {
 		if (m.Session.IsZero() || k.session == m.Session) && (m.Token.IsZero() || k.token == m.Token) {
@@ -101,9 +103,22 @@ func (s *State) endSessions(_ turn.Turn, m *protocol.EndSessions) (turn.Outcome,
 		}
 	}
 	return turn.Outcome{
-		Closes: []protocol.CloseSockets{{User: s.user.ID, Session: m.Session, Token: m.Token, Reason: m.Reason}},
-		Timers: s.vanished(),
+		Closes:     []protocol.CloseSockets{{User: s.user.ID, Session: m.Session, Token: m.Token, Reason: m.Reason}},
+		Everywhere: true,
+		Timers:     s.vanished(),
 	}, nil
+}
+
+// settle is the timer at which an activation knows all its sockets.
+type settle struct{}
+
+func (s *State) start(turn.Turn) turn.Outcome {
+	return turn.Outcome{Timers: []turn.Timer{{After: s.cfg.DeadAfter, Msg: &settle{}}}}
+}
+
+func (s *State) settle(turn.Turn, *settle) (turn.Outcome, error) {
+	s.settled = true
+	return turn.Outcome{}, nil
 }
 
 // sweep is the timer that looks over the sockets.
@@ -112,8 +127,9 @@ type sweep struct{}
 // sweepSockets drops sockets that are gone without a word, says again to the
 // communities that the user is online, and sees to lastSeen.
 func (s *State) sweepSockets(t turn.Turn, _ *sweep) (turn.Outcome, error) {
+	nodes := s.nodes()
 	for id, k := range s.sockets {
-		if k.closing || t.Now-k.beat > instants(s.cfg.DeadAfter) || !s.alive(k.node) {
+		if k.closing || t.Now-k.beat > instants(s.cfg.DeadAfter) || !slices.Contains(nodes, k.node) {
 			delete(s.sockets, id)
 		}
 	}

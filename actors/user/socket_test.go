@@ -1,6 +1,7 @@
 package user
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -74,7 +75,7 @@ func TestConnect(t *testing.T) {
 	})
 	t.Run("nobody", func(t *testing.T) {
 		w.activate(protocol.UserID(protocol.NewID[row]()))
-		if r := w.run(w.s.connect(w.turn(), &protocol.Connect{})); r.err != protocol.ErrUnauthorized {
+		if r := w.run(w.s.connect(w.turn(), &protocol.Connect{})); !errors.Is(r.err, protocol.ErrUnauthorized) {
 			t.Errorf("error = %v", r.err)
 		}
 	})
@@ -100,7 +101,7 @@ func TestTooManySockets(t *testing.T) {
 		conn, _ = w.connect("n1")
 	}
 	m := &protocol.Connect{Conn: protocol.ConnID(protocol.NewID[row]()), Node: "n1"}
-	if r := w.run(w.s.connect(w.turn(), m)); r.err != errManySockets {
+	if r := w.run(w.s.connect(w.turn(), m)); !errors.Is(r.err, errManySockets) {
 		t.Errorf("error = %v", r.err)
 	}
 	w.disconnect(conn)
@@ -138,7 +139,12 @@ func TestSweep(t *testing.T) {
 	stays, r := w.connect("n1")
 	w.connect("n1")
 	w.connect("n2")
-	if got := w.s.audience(); !slices.Equal(got, []string{"n1", "n2"}) {
+	if got := w.s.audience(); !slices.Equal(got, []string{"n1", "n2", "n3"}) {
+		t.Errorf("audience = %v, want all nodes while sockets may not have registered", got)
+	}
+	start := w.s.start(w.turn())
+	w.run(w.s.settle(w.turn(), start.Timers[0].Msg.(*settle)))
+	if got := w.s.audience(); !slices.Equal(got, []string{"n1", "n2"}) || start.Timers[0].After != w.s.cfg.DeadAfter {
 		t.Errorf("audience = %v", got)
 	}
 
@@ -174,13 +180,13 @@ func TestEndSessions(t *testing.T) {
 	if r.err != nil || len(r.closes) != 1 || r.closes[0] != (protocol.CloseSockets{User: w.s.user.ID, Session: session, Reason: "logout"}) {
 		t.Fatalf("result = %+v", r)
 	}
-	if !slices.Equal(w.s.audience(), []string{"n1", "n2"}) {
-		t.Errorf("audience = %v: the relay of the closing socket is not told", w.s.audience())
+	if !r.wide {
+		t.Error("not every node is told to close the sockets")
 	}
 	if n, _ := w.s.live(); n != 1 || len(r.timers) != 0 {
 		t.Errorf("%d sockets live, timers %v", n, r.timers)
 	}
-	if r := w.run(w.s.heartbeat(w.turn(), &protocol.Heartbeat{Connect: protocol.Connect{Conn: first, Node: "n1"}})); r.err != errEnded {
+	if r := w.run(w.s.heartbeat(w.turn(), &protocol.Heartbeat{Connect: protocol.Connect{Conn: first, Node: "n1"}})); !errors.Is(r.err, errEnded) {
 		t.Errorf("a closing socket came back: %v", r.err)
 	}
 	r = w.run(w.s.endSessions(w.turn(), &protocol.EndSessions{Reason: "banned"}))

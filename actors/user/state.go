@@ -15,7 +15,7 @@ import (
 type State struct {
 	cfg   Config
 	db    *persistence.DB
-	alive func(node string) bool // is in the cluster as this node sees it
+	nodes func() []string // of the cluster, as this node sees it
 
 	missing     bool
 	user        protocol.PublicUser
@@ -24,6 +24,7 @@ type State struct {
 
 	sockets  map[protocol.ConnID]*socket
 	sweeping bool
+	settled  bool // every socket has had time to register with this activation
 
 	online     bool             // sockets, or within the grace period
 	announced  bool             // what the communities were told last
@@ -40,7 +41,7 @@ type socket struct {
 	token   protocol.AnyID
 	idle    bool
 	beat    protocol.Instant
-	closing bool // told to close: counts for nothing but is still to be reached
+	closing bool // told to close: counts for nothing
 }
 
 func load(ctx context.Context, cfg Config, db *persistence.DB, id protocol.UserID, now protocol.Instant) (*State, error) {
@@ -51,7 +52,6 @@ func load(ctx context.Context, cfg Config, db *persistence.DB, id protocol.UserI
 	s := &State{
 		cfg: cfg, db: db, missing: rows.User == nil, communities: rows.Communities, version: int64(now),
 		sockets: map[protocol.ConnID]*socket{},
-		alive:   func(string) bool { return true },
 	}
 	s.user.ID = id
 	if rows.User != nil {
@@ -60,8 +60,13 @@ func load(ctx context.Context, cfg Config, db *persistence.DB, id protocol.UserI
 	return s, nil
 }
 
-// audience is the nodes that hold sockets of the user.
+// audience is the nodes that hold sockets of the user. Of an activation that is
+// not settled yet it is all nodes: sockets that registered with the one before
+// must not miss anything, least of all their end.
 func (s *State) audience() []string {
+	if !s.settled {
+		return s.nodes()
+	}
 	var nodes []string
 	for _, k := range s.sockets {
 		if !slices.Contains(nodes, k.node) {

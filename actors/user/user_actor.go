@@ -55,12 +55,17 @@ func New(cfg Config) *turn.Kind[State] {
 		if err != nil {
 			return nil, err
 		}
-		s.alive = func(node string) bool {
-			_, ok := env.Node.View().Member(node)
-			return ok
+		s.nodes = func() []string {
+			members := env.Node.View().Members
+			ids := make([]string, len(members))
+			for i, m := range members {
+				ids[i] = m.ID
+			}
+			return ids
 		}
 		return s, nil
 	}
+	k.Start = (*State).start
 
 	turn.OnMessage(k, (*State).connect, turn.Structural)
 	turn.OnMessage(k, (*State).syncRooms, turn.Structural)
@@ -68,6 +73,7 @@ func New(cfg Config) *turn.Kind[State] {
 	turn.OnMessage(k, (*State).disconnect)
 	turn.OnMessage(k, (*State).endSessions)
 	turn.OnMessage(k, (*State).sweepSockets)
+	turn.OnMessage(k, (*State).settle)
 
 	turn.OnMessage(k, (*State).memberJoined)
 	turn.OnMessage(k, (*State).channelOpened)
