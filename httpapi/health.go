@@ -80,13 +80,26 @@ func (s *Server) serveHealth(x *exchange) error {
 	return nil
 }
 
+// instanceCache keeps what the instance says of itself as long as a probe.
+type instanceCache struct {
+	mu   sync.Mutex
+	info InstanceInfo
+	at   time.Time
+}
+
 func (s *Server) instance(ctx context.Context) InstanceInfo {
 	if s.cfg.Instance == nil {
 		return InstanceInfo{}
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	return s.cfg.Instance(ctx)
+	c, now := &s.described, s.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.at.IsZero() || now.Sub(c.at) >= probeEvery {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
+		defer cancel()
+		c.info, c.at = s.cfg.Instance(ctx), now
+	}
+	return c.info
 }
 
 func (s *Server) serveHello(x *exchange) error {

@@ -24,17 +24,19 @@ const (
 
 // Server is the HTTP edge. It is an http.Handler, and can listen itself.
 type Server struct {
-	cfg      Config
-	log      *slog.Logger
-	now      func() time.Time
-	origins  map[string]bool
-	router   router
-	limiter  limiter // nil: no limits
-	sockets  *socketCounts
-	health   *prober
-	front    *frontPage
-	http     *http.Server
-	draining atomic.Bool
+	cfg     Config
+	log     *slog.Logger
+	now     func() time.Time
+	origins map[string]bool
+	router  router
+	limiter limiter // nil: no limits
+	sockets *socketCounts
+	health  *prober
+	front   *frontPage
+
+	described instanceCache
+	http      *http.Server
+	draining  atomic.Bool
 }
 
 // New compiles the routes. It panics when two of them collide.

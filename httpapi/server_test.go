@@ -358,7 +358,8 @@ func TestHealth(t *testing.T) {
 
 func TestFrontPage(t *testing.T) {
 	info := InstanceInfo{Name: `<script>alert(1)</script>`, NeedsSetup: true}
-	addr := start(t, Config{Version: "1.2.3", Instance: func(context.Context) InstanceInfo { return info }}, nil)
+	now := time.Now()
+	addr := start(t, Config{Version: "1.2.3", Now: func() time.Time { return now }, Instance: func(context.Context) InstanceInfo { return info }}, nil)
 	a := call(t, addr, "GET", "/", "")
 	if a.status != 200 || a.header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(a.header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Errorf("front page = %d %v", a.status, a.header)
@@ -369,6 +370,7 @@ func TestFrontPage(t *testing.T) {
 		}
 	}
 	info.NeedsSetup = false
+	now = now.Add(probeEvery)
 	if a := call(t, addr, "GET", "/", ""); strings.Contains(a.body, "not set up yet") {
 		t.Error("the page of an instance that is set up asks for set-up")
 	}

@@ -53,7 +53,7 @@ var (
 
 	insertRevoked = query(`
 		INSERT INTO revoked_token (id, user_id, revoked_at, expires_at)
-		SELECT id, $2, $3, $4 FROM unnest($1::uuid[]) AS id
+		SELECT DISTINCT id, $2::uuid, $3::timestamptz, $4::timestamptz FROM unnest($1::uuid[]) AS id ORDER BY id
 		ON CONFLICT (id) DO UPDATE SET expires_at = greatest(revoked_token.expires_at, excluded.expires_at)`)
 
 	// A family has several live rows when tabs raced; the latest stands for it.
