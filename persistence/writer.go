@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -14,8 +15,9 @@ import (
 
 // WriterConfig tunes a Writer; the zero value of every field means the default.
 type WriterConfig struct {
-	// Lanes is how many transactions run side by side, each on a connection of its own; 4,
-	// but never more than half of the pool.
+	// Lanes is how many transactions run side by side, each on a connection of its own: 4,
+	// on small machines as many as there are cores but at least 2, because fewer lanes make
+	// larger batches; and never more than half of the pool.
 	Lanes int
 	// FlushRows ends the collecting of a batch and bounds it; 1,000.
 	FlushRows int
@@ -35,7 +37,7 @@ func (c WriterConfig) withDefaults(maxConns int) WriterConfig {
 			*v = d
 		}
 	}
-	def(&c.Lanes, 4)
+	def(&c.Lanes, min(4, max(2, runtime.GOMAXPROCS(0))))
 	c.Lanes = max(1, min(c.Lanes, maxConns/2))
 	def(&c.FlushRows, 1000)
 	def(&c.MaxRows, 100_000)
