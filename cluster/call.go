@@ -124,7 +124,7 @@ func (c *call) publicError(err error) error {
 	if errors.As(err, &p) {
 		return p
 	}
-	if _, release := c.local.(*releaseAnswer); release && errors.Is(err, Busy) {
+	if _, release := c.local.(releaseAnswer); release && errors.Is(err, Busy) {
 		return Busy
 	}
 	c.host.node.log.Error("actor replied with an internal error", "actor", c.host.name(), "error", err)

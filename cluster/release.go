@@ -33,24 +33,26 @@ func (h *host) release(reason Reason) <-chan struct{} {
 }
 
 func (h *host) sendRelease(pid *actor.PID, reason Reason) {
-	c := &call{host: h, value: &Release{Reason: reason}}
-	c.local = (*releaseAnswer)(h)
+	c := &call{host: h, value: &Release{Reason: reason}, local: releaseAnswer{h, reason}}
 	c.from.Address, c.from.Id = h.node.system.Address(), doorName
 	h.node.system.Root.Send(pid, &actor.MessageEnvelope{Message: c, Sender: &c.from})
 }
 
 // releaseAnswer hears what the actor replies to a Release.
-type releaseAnswer host
+type releaseAnswer struct {
+	host   *host
+	reason Reason
+}
 
-func (a *releaseAnswer) answer(out outcome) {
+func (a releaseAnswer) answer(out outcome) {
 	said, _ := out.value.(error) // Reply(ctx, Busy) will do too
 	if !errors.Is(out.err, Busy) && !errors.Is(said, Busy) {
 		return
 	}
-	h := (*host)(a)
+	h := a.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.state != releasing {
+	if h.state != releasing || a.reason != ReasonIdle {
 		return
 	}
 	if h.reason != ReasonIdle { // it cannot stay: meanwhile there is a better reason
