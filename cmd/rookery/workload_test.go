@@ -75,22 +75,23 @@ func (w *workload) halt() {
 }
 
 func (w *workload) client(ctx context.Context, i, clients int, nodes []*node) {
-	var s *load.Socket
+	n := i // the client's messages have numbers of their own, over all its sockets
 	for try := 0; ctx.Err() == nil; try++ {
 		target := nodes[(i+try)%len(nodes)]
-		var err error
-		if s, err = load.Dial(ctx, target.addr, load.Options{Token: w.owner.Token}); err != nil {
+		s, err := load.Dial(ctx, target.addr, load.Options{Token: w.owner.Token})
+		if err != nil {
 			pause(ctx, 100*time.Millisecond)
 			continue
 		}
-		w.send(ctx, s, i, clients)
+		n = w.send(ctx, s, i, n, clients)
 		s.Close()
 	}
 }
 
-// send goes round the client's channels until its socket ends.
-func (w *workload) send(ctx context.Context, s *load.Socket, i, clients int) {
-	for n := i; ctx.Err() == nil; n += clients {
+// send goes round the client's channels, from its message n on, until its
+// socket ends. It returns the number of the next message.
+func (w *workload) send(ctx context.Context, s *load.Socket, i, n, clients int) int {
+	for ; ctx.Err() == nil; n += clients {
 		channel := w.channels[n%len(w.channels)]
 		w.sent.Add(1)
 		// What was sent may be acked after the load has ended: it is waited for.
@@ -99,7 +100,7 @@ func (w *workload) send(ctx context.Context, s *load.Socket, i, clients int) {
 		cancel()
 		if err != nil {
 			w.failed.Add(1)
-			return
+			return n + clients
 		}
 		w.mu.Lock()
 		if _, twice := w.acked[id]; twice {
@@ -109,6 +110,7 @@ func (w *workload) send(ctx context.Context, s *load.Socket, i, clients int) {
 		w.success[channel] = time.Now()
 		w.mu.Unlock()
 	}
+	return n
 }
 
 func (w *workload) count() int {
