@@ -4,14 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -179,17 +177,4 @@ func randomHex(n int) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b)
 	return hex.EncodeToString(b)
-}
-
-// IsUnique reports whether err is the violation of the named unique constraint or index;
-// of any when constraint is empty.
-func IsUnique(err error, constraint string) bool { return isViolation(err, "23505", constraint) }
-
-// IsForeignKey reports whether err is the violation of the named foreign key; of any when
-// constraint is empty.
-func IsForeignKey(err error, constraint string) bool { return isViolation(err, "23503", constraint) }
-
-func isViolation(err error, code, constraint string) bool {
-	pe, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pe.Code == code && (constraint == "" || pe.ConstraintName == constraint)
 }

@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -36,8 +37,8 @@ var installations = []string{
 
 // findBinaries returns the newest installation, or the one of version when that is not 0:
 // a data directory can be opened only by the major version that made it.
-func findBinaries(version int) (binaries, error) {
-	return chooseBinaries(version, binaryDirs())
+func findBinaries(ctx context.Context, version int) (binaries, error) {
+	return chooseBinaries(ctx, version, binaryDirs())
 }
 
 func binaryDirs() []string {
@@ -51,11 +52,11 @@ func binaryDirs() []string {
 	return dirs
 }
 
-func chooseBinaries(version int, dirs []string) (binaries, error) {
+func chooseBinaries(ctx context.Context, version int, dirs []string) (binaries, error) {
 	var best binaries
 	var seen []int
 	for _, dir := range dirs {
-		b, err := readBinaries(dir)
+		b, err := readBinaries(ctx, dir)
 		if err != nil {
 			continue // nothing there
 		}
@@ -94,14 +95,14 @@ func versions(list []int) string {
 // "postgres (PostgreSQL) 15.4 (Debian 15.4-1)", "postgres (PostgreSQL) 17beta1"
 var versionText = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
 
-func readBinaries(dir string) (binaries, error) {
+func readBinaries(ctx context.Context, dir string) (binaries, error) {
 	b := binaries{initdb: filepath.Join(dir, "initdb"), postgres: filepath.Join(dir, "postgres")}
 	for _, name := range []string{b.initdb, b.postgres} {
 		if _, err := exec.LookPath(name); err != nil {
 			return b, err
 		}
 	}
-	out, err := exec.Command(b.postgres, "--version").Output()
+	out, err := exec.CommandContext(ctx, b.postgres, "--version").Output()
 	if err != nil {
 		return b, err
 	}

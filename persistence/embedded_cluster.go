@@ -68,7 +68,7 @@ func openCluster(ctx context.Context, dir string, settings map[string]string, lo
 	if err != nil {
 		return nil, err
 	}
-	if c.binaries, err = findBinaries(version); err != nil {
+	if c.binaries, err = findBinaries(ctx, version); err != nil {
 		return nil, err
 	}
 	if err := c.account.own(dir); err != nil {
@@ -195,13 +195,16 @@ func (c *cluster) read() error {
 
 // choosePort keeps the port of the last run when it is free and takes another one
 // otherwise.
-func (c *cluster) choosePort() error {
+func (c *cluster) choosePort(ctx context.Context) error {
 	last, err := readPort(c.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for port := last; ; port = lowestPort + rand.IntN(highestPort-lowestPort+1) {
-		if port == 0 || !portFree(port) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if port == 0 || !portFree(ctx, port) {
 			continue
 		}
 		c.port = port
@@ -212,8 +215,9 @@ func (c *cluster) choosePort() error {
 	}
 }
 
-func portFree(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+func portFree(ctx context.Context, port int) bool {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return false
 	}

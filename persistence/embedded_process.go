@@ -60,7 +60,7 @@ func (c *cluster) startOnce(ctx context.Context) (*process, error) {
 	if err := c.stopOrphan(ctx); err != nil {
 		return nil, err
 	}
-	if err := c.choosePort(); err != nil {
+	if err := c.choosePort(ctx); err != nil {
 		return nil, err
 	}
 	if err := c.writeData("pg_hba.conf", hostAuthentication); err != nil {
@@ -177,7 +177,7 @@ func (c *cluster) stopOrphan(ctx context.Context) error {
 	if err != nil || pid <= 1 || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 		return nil // Postgres itself clears what a dead server left
 	}
-	if !processRuns(pid) || !c.isServer(pid) {
+	if !processRuns(pid) || !c.isServer(ctx, pid) {
 		// The id went to another process, after a reboot or in a fresh container, or the dead
 		// server was not reaped. Postgres would take that for a running server. Only the id is
 		// replaced: the rest lets Postgres see whether processes of the dead server are still
@@ -225,10 +225,10 @@ func processRuns(pid int) bool {
 }
 
 // isServer reports whether the process is a Postgres that was started on our data directory.
-func (c *cluster) isServer(pid int) bool {
+func (c *cluster) isServer(ctx context.Context, pid int) bool {
 	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil {
-		args, err = exec.Command("ps", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
+		args, err = exec.CommandContext(ctx, "ps", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
 	}
 	return err == nil && bytes.Contains(args, []byte("postgres")) && bytes.Contains(args, []byte(c.data()))
 }

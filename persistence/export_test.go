@@ -26,7 +26,7 @@ func Plan(writes []Write) [][]Row {
 
 // ChooseBinaries picks a Postgres installation among directories.
 func ChooseBinaries(version int, dirs ...string) (bin string, err error) {
-	b, err := chooseBinaries(version, dirs)
+	b, err := chooseBinaries(context.Background(), version, dirs)
 	return b.postgres, err
 }
 
@@ -41,7 +41,7 @@ func StartOrphan(ctx context.Context, dir string) (int, <-chan struct{}, error) 
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := c.choosePort(); err != nil {
+	if err := c.choosePort(ctx); err != nil {
 		return 0, nil, err
 	}
 	cmd := c.account.command(context.WithoutCancel(ctx), c.dir, c.binaries.postgres, c.arguments()...)

@@ -60,7 +60,7 @@ rm -rf "$1"`
 var lifeline io.WriteCloser
 
 func reapAtExit(dir string) error {
-	cmd := exec.Command("/bin/sh", "-c", reaper, "sh", dir)
+	cmd := exec.CommandContext(context.Background(), "/bin/sh", "-c", reaper, "sh", dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // survives Ctrl-C in the terminal
 	var err error
 	if lifeline, err = cmd.StdinPipe(); err != nil {
