@@ -16,6 +16,8 @@ type MessageRow struct {
 	Message *protocol.Message
 }
 
+// Only messages that were not there get spans: when the statement runs again,
+// those of the first time may have been edited since.
 var insertMessages = newStatement(Statement{
 	Name:  "insert messages",
 	Stage: 1,
@@ -27,14 +29,15 @@ var insertMessages = newStatement(Statement{
 			AS n (id, channel_id, seq, author_id, sent_at, deleted_at, nonce, pending, search_text)
 		LEFT JOIN app_user u ON u.id = n.author_id
 		ON CONFLICT (id) DO NOTHING
+		RETURNING id
 	)
 	INSERT INTO message_span (` + spanColumns + `)
 	SELECT s.id, s.message_id, s.position, s.type, s.text, u.id, s.special_kind, s.community_id, a.id
 	FROM unnest($10::uuid[], $11::uuid[], $12::int[], $13::text[], $14::text[], $15::uuid[], $16::text[], $17::uuid[], $18::uuid[])
 		AS s (id, message_id, position, type, text, user_id, special_kind, community_id, alias_id)
+	JOIN added ON added.id = s.message_id
 	LEFT JOIN app_user u ON u.id = s.user_id
-	LEFT JOIN alias_group a ON a.id = s.alias_id
-	ON CONFLICT (id) DO NOTHING`,
+	LEFT JOIN alias_group a ON a.id = s.alias_id`,
 	Args: func(rows []Row) []any {
 		args := []any{
 			Column(rows, func(r *MessageRow) protocol.MessageID { return r.Message.ID }),
