@@ -34,7 +34,8 @@ func (r *recent) push(e *entry) []*entry {
 		return nil
 	}
 	gone := slices.Clone(r.list[:n])
-	r.list = append(make([]*entry, 0, maxRecent+maxRecent/4), r.list[n:]...)
+	clear(r.list[:n]) // the array stays for a while: push moves to a new one when it is used up
+	r.list = r.list[n:]
 	return gone
 }
 

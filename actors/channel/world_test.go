@@ -179,6 +179,7 @@ func (w *world) finish(out turn.Outcome, err error) (any, error) {
 // settle tells the channel of refusals and waits until all is stored.
 func (w *world) settle() {
 	w.t.Helper()
+	w.refuse = false
 	for len(w.refused) > 0 {
 		next := w.refused[0]
 		w.refused = w.refused[1:]

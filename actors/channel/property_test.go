@@ -1,0 +1,113 @@
+package channel
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// Whatever happens in whatever order, with some of it refused by Postgres: what
+// is in memory is what a fresh activation loads, pages from memory are those of
+// Postgres, seqs have no gap but those of deleted messages, and a client that
+// has heard every event sees the same list.
+func TestMemoryIsWhatAFreshLoadGives(t *testing.T) {
+	t.Parallel()
+	sc := newSchema(t)
+	rapid.Check(t, func(r *rapid.T) {
+		w := sc.world(r)
+		c := &client{list: []protocol.Message{}}
+		mod := sc.users[3]
+		w.allow(mod, protocol.ActionReadMessage, protocol.ActionCreateMessage, protocol.ActionDeleteAnyMessage, protocol.ActionCreateReaction, protocol.ActionDeleteReaction)
+		var sent []protocol.MessageID
+		deleted := 0
+		anyone := func() protocol.Caller { return by(rapid.SampledFrom(sc.users).Draw(r, "user")) }
+		one := func() protocol.MessageID {
+			if len(sent) == 0 {
+				return protocol.MessageID{1}
+			}
+			return rapid.SampledFrom(sent).Draw(r, "message")
+		}
+		r.Repeat(map[string]func(*rapid.T){
+			"send": func(r *rapid.T) {
+				req := w.request(rapid.StringN(0, 5, 20).Draw(r, "text"))
+				if _, err := do(w, (*State).sendMessage, anyone(), req); err == nil {
+					sent = append(sent, req.ID)
+				}
+			},
+			"many": func(*rapid.T) {
+				w.refuse = false
+				for range maxRecent / 2 {
+					sent = append(sent, w.send(sc.users[0], "many").ID)
+				}
+			},
+			"edit": func(r *rapid.T) {
+				_, _ = do(w, (*State).editMessage, anyone(), protocol.EditMessage{ID: one(), Spans: new(text(rapid.StringN(0, 5, 20).Draw(r, "text")))})
+			},
+			"delete": func(*rapid.T) {
+				id := one()
+				if _, err := do(w, (*State).deleteMessage, anyone(), protocol.DeleteMessage{ID: id}); err == nil {
+					deleted++
+				}
+			},
+			"react": func(r *rapid.T) {
+				_, _ = do(w, (*State).addReaction, anyone(), protocol.AddReaction{MessageID: one(), Emoji: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "emoji")})
+			},
+			"unreact": func(r *rapid.T) {
+				_, _ = do(w, (*State).removeReaction, anyone(), protocol.RemoveReaction{MessageID: one(), Emoji: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "emoji")})
+			},
+			"refuse": func(*rapid.T) { w.refuse = true },
+			"settle": func(*rapid.T) { w.settle() },
+			"reload": func(*rapid.T) { w.load() },
+			"":       func(*rapid.T) { w.now += 7 },
+		})
+		w.refuse = false
+		w.settle()
+		if w.stopped {
+			r.Fatalf("the activation ended")
+		}
+		for _, e := range w.events {
+			c.hear(r, e)
+		}
+		compare(r, w, c)
+		if all := w.seqs(); len(all)+deleted != int(w.s.seq) {
+			r.Fatalf("%d rows and %d deleted of %d", len(all), deleted, w.s.seq)
+		}
+	})
+}
+
+// compare holds memory, Postgres and client against each other.
+func compare(t fataler, w *world, c *client) {
+	t.Helper()
+	s, owner := w.fresh()
+	w.owner = owner
+	if a, b := dump(w.s), dump(s); !slices.Equal(a, b) {
+		t.Fatalf("in memory\n%v\nfresh\n%v", a, b)
+	}
+	if w.s.seq < s.seq {
+		t.Fatalf("seq %d in memory, %d fresh", w.s.seq, s.seq)
+	}
+	for _, g := range []protocol.PageGrant{{Limit: 1}, {Limit: 100}, {Limit: 30, Cursor: w.s.seq/2 + 1}, {Limit: 3, Newer: true}, {Limit: 20, Newer: true, Cursor: w.s.seq - 10}} {
+		if page := w.s.page(g); page != nil && string(page) != string(w.cold(g)) {
+			t.Fatalf("page %+v of memory\n%s\nof Postgres\n%s", g, page, w.cold(g))
+		}
+	}
+	want := decodePage(t, w.cold(protocol.PageGrant{Limit: 100})).Messages
+	got := c.list[:min(len(c.list), len(want))]
+	if !c.stale && string(encode(got)) != string(encode(want)) {
+		t.Fatalf("client has\n%s\nfresh\n%s", encode(got), encode(want))
+	}
+}
+
+// dump is what both have of the newest messages; how far back the memory
+// reaches differs after deletions.
+func dump(s *State) []string {
+	var list []string
+	for _, e := range s.recent.list[max(0, len(s.recent.list)-50):] {
+		list = append(list, fmt.Sprintf("%d %s %v\n", e.msg.Seq, encode(e.msg), e.choices))
+	}
+	return list
+}
