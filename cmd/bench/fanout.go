@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -50,12 +51,16 @@ func runFanout(ctx context.Context, args []string) error {
 	l.flags(fs)
 	highest := fs.Bool("highest", false, "search the highest rate without loss and with p99 below the limit")
 	limit := fs.Float64("p99", 250, "limit of p99 in ms for --highest")
+	only := fs.String("only", "", "run only the targets whose name contains this")
 	_ = fs.Parse(args)
 	targets := []target{child{"floor", 0}, child{"floor", 5 * time.Millisecond}, child{"transport", 4 * time.Millisecond}}
 	fmt.Printf("%-16s %9s %12s %8s %7s %10s %9s %7s %9s %9s\n",
 		"target", "rate", "deliveries/s", "lost", "writes%", "cpu s/M", "of floor", "cpu%", "p50 ms", "p99 ms")
 	base := 0.0
 	for _, t := range targets {
+		if !strings.Contains(t.name(), *only) {
+			continue
+		}
 		var o outcome
 		var err error
 		if *highest {
