@@ -142,4 +142,3 @@ func writev(fd int, iov []unix.Iovec) (int, unix.Errno) {
 		}
 	}
 }
-
