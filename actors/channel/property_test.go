@@ -90,6 +90,13 @@ func compare(t fataler, w *world, c *client) {
 	if w.s.seq < s.seq {
 		t.Fatalf("seq %d in memory, %d fresh", w.s.seq, s.seq)
 	}
+	bytes := 0
+	for _, e := range w.s.recent.list {
+		bytes += weight(e.msg)
+	}
+	if bytes != w.s.recent.bytes || len(w.s.byID) != len(w.s.recent.list)+len(w.s.warm) || len(w.s.lanes) != 0 {
+		t.Fatalf("%d bytes counted as %d, %d by id of %d and %d, %d lanes", bytes, w.s.recent.bytes, len(w.s.byID), len(w.s.recent.list), len(w.s.warm), len(w.s.lanes))
+	}
 	for _, g := range []protocol.PageGrant{{Limit: 1}, {Limit: 100}, {Limit: 30, Cursor: w.s.seq/2 + 1}, {Limit: 3, Newer: true}, {Limit: 20, Newer: true, Cursor: w.s.seq - 10}} {
 		if page := w.s.page(g); page != nil && string(page) != string(w.cold(g)) {
 			t.Fatalf("page %+v of memory\n%s\nof Postgres\n%s", g, page, w.cold(g))

@@ -126,6 +126,9 @@ func (s *State) keep(m *persistence.LoggedMessage) *entry {
 
 // replace gives an entry new content.
 func (s *State) replace(e *entry, m *protocol.Message, choices []protocol.Reacted) {
+	if e.recent {
+		s.recent.bytes += weight(m) - weight(e.msg)
+	}
 	e.msg, e.choices, e.text = m, choices, nil
 	s.changed(e)
 }
