@@ -57,9 +57,39 @@ func eachUUID(v value) bool {
 
 var spanTypes = []string{protocol.SpanPlaintext, protocol.SpanUser, protocol.SpanSpecial, protocol.SpanCommunity, protocol.SpanAlias}
 
-// rawSpan is a span before it is known to be one. Its keys are exact; what else
-// a client sends (id, position ...) is dropped.
-type rawSpan map[string]json.RawMessage
+// rawSpan is a span before it is known to be one.
+type rawSpan struct {
+	kind, text                              value
+	userID, specialKind, communityID, alias value
+}
+
+// readSpan reads the known keys, exactly; what else clients send (id, position
+// ...) is dropped.
+func readSpan(raw json.RawMessage) (span rawSpan, ok bool) {
+	if len(raw) == 0 || raw[0] != '{' {
+		return span, false
+	}
+	for c := enter(raw); ; {
+		key, v, ok := c.member()
+		if !ok {
+			return span, true
+		}
+		switch string(key) {
+		case "type":
+			span.kind = valueOf(v)
+		case "text":
+			span.text = valueOf(v)
+		case "userId":
+			span.userID = valueOf(v)
+		case "specialKind":
+			span.specialKind = valueOf(v)
+		case "communityId":
+			span.communityID = valueOf(v)
+		case "aliasId":
+			span.alias = valueOf(v)
+		}
+	}
+}
 
 // spanFailures judges the spans of a message. The reference does not, and fails
 // later; so the texts are ours.
@@ -82,28 +112,28 @@ func spanFailures(v value) []protocol.FieldError {
 }
 
 func spanFailure(raw json.RawMessage) (failed *protocol.FieldError, size int) {
-	var span rawSpan
-	if err := json.Unmarshal(raw, &span); err != nil || span == nil {
-		e := spanError("nestedValidation", "each value in spans must be an object")
+	refuse := func(rule, format string, args ...any) (*protocol.FieldError, int) {
+		e := spanError(rule, format, args...)
 		return &e, 0
 	}
-	kind := valueOf(span["type"])
-	if !contains(spanTypes, kind) {
-		e := spanError("isEnum", "type of each span must be one of the following values: %s", strings.Join(spanTypes, ", "))
-		return &e, 0
+	span, ok := readSpan(raw)
+	switch {
+	case !ok:
+		return refuse("nestedValidation", "each value in spans must be an object")
+	case !contains(spanTypes, span.kind):
+		return refuse("isEnum", "type of each span must be one of the following values: %s", strings.Join(spanTypes, ", "))
+	case span.text.kind != text && (span.kind.str == protocol.SpanPlaintext || !span.text.nullish()):
+		return refuse("isString", "text of each span must be a string")
 	}
-	content := valueOf(span["text"])
-	if content.kind != text && (kind.str == protocol.SpanPlaintext || !content.nullish()) {
-		e := spanError("isString", "text of each span must be a string")
-		return &e, 0
-	}
-	for _, key := range [...]string{"userId", "specialKind", "communityId", "aliasId"} {
-		if ref := valueOf(span[key]); ref.kind != text && !ref.nullish() {
-			e := spanError("isString", "%s of each span must be a string", key)
-			return &e, 0
+	for _, ref := range [...]struct {
+		name string
+		v    value
+	}{{"userId", span.userID}, {"specialKind", span.specialKind}, {"communityId", span.communityID}, {"aliasId", span.alias}} {
+		if ref.v.kind != text && !ref.v.nullish() {
+			return refuse("isString", "%s of each span must be a string", ref.name)
 		}
 	}
-	return nil, length(content.str)
+	return nil, length(span.text.str)
 }
 
 func contains(set []string, v value) bool {
@@ -119,28 +149,26 @@ func spanError(rule, format string, args ...any) protocol.FieldError {
 	return protocol.FieldError{Field: "spans", Rule: rule, Message: fmt.Sprintf(format, args...)}
 }
 
-// decodeSpans reads spans that passed spanFailures, by exact keys only.
+// decodeSpans reads spans that passed spanFailures.
 func decodeSpans(list []json.RawMessage) []protocol.SpanInput {
 	spans := make([]protocol.SpanInput, 0, len(list))
 	for _, raw := range list {
-		var m rawSpan
-		if err := json.Unmarshal(raw, &m); err != nil {
-			continue // it was judged to be an object
-		}
+		s, _ := readSpan(raw)
 		spans = append(spans, protocol.SpanInput{
-			Type: valueOf(m["type"]).str, Text: optionalText(m["text"]), UserID: optionalText(m["userId"]),
-			SpecialKind: optionalText(m["specialKind"]), CommunityID: optionalText(m["communityId"]), AliasID: optionalText(m["aliasId"]),
+			Type: s.kind.str, Text: s.text.optional(), UserID: s.userID.optional(),
+			SpecialKind: s.specialKind.optional(), CommunityID: s.communityID.optional(), AliasID: s.alias.optional(),
 		})
 	}
 	return spans
 }
 
-func optionalText(raw json.RawMessage) *string {
-	v := valueOf(raw)
+// optional is the text, nil for what is none.
+func (v value) optional() *string {
 	if v.kind != text {
 		return nil
 	}
-	return &v.str
+	s := v.str // not &v.str: that would keep all of v
+	return &s
 }
 
 // maxJSDate is the range of a JavaScript Date in milliseconds (ECMA-262,

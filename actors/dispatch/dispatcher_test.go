@@ -400,6 +400,36 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+// FuzzMembers: the walk over a body finds what encoding/json finds.
+func FuzzMembers(f *testing.F) {
+	for _, op := range protocol.Operations() {
+		f.Add(sampleOf(op))
+	}
+	f.Add(`{"a":{"b":[1,"]}",{}]},"a" : "\\\"" , "\u00e9":-1e5,"é":null,"":[ ]}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		var want map[string]json.RawMessage
+		if json.Unmarshal([]byte(body), &want) != nil || want == nil {
+			return
+		}
+		got := map[string]string{}
+		for c := enter([]byte(strings.TrimSpace(body))); ; {
+			key, v, ok := c.member()
+			if !ok {
+				break
+			}
+			got[strings.ToValidUTF8(string(key), "\uFFFD")] = string(v)
+		}
+		for name, v := range want {
+			if got[name] != string(v) {
+				t.Fatalf("%q: %q = %q, want %q", body, name, got[name], v)
+			}
+		}
+		if len(got) != len(want) {
+			t.Fatalf("%q: %d members, want %d", body, len(got), len(want))
+		}
+	})
+}
+
 func BenchmarkDecodeSend(b *testing.B) {
 	p := newPlan(&protocol.MessageSend.Operation)
 	in := Input{Body: json.RawMessage(samples["message.send"])}

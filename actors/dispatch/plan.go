@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
 	"fmt"
@@ -34,8 +35,9 @@ type plan struct {
 	req      int
 	invalid  int
 	fields   []field
-	key      int // index in fields; -1 when the actor is not named by a field
-	newID    int // index in the request of the id that the edge chooses; -1
+	byName   map[string]int // index in fields
+	key      int            // index in fields; -1 when the actor is not named by a field
+	newID    int            // index in the request of the id that the edge chooses; -1
 }
 
 // field is one field of a request.
@@ -49,7 +51,7 @@ type field struct {
 }
 
 func newPlan(op *protocol.Operation) *plan {
-	p := &plan{op: op, deadline: deadline, command: op.Command(), key: -1, newID: -1}
+	p := &plan{op: op, deadline: deadline, command: op.Command(), byName: map[string]int{}, key: -1, newID: -1}
 	if op.Home == protocol.KindChannel && op.Method != "GET" {
 		p.deadline = writeDeadline
 	}
@@ -67,6 +69,7 @@ func newPlan(op *protocol.Operation) *plan {
 		if protocol.Key(name) == op.Key {
 			p.key = len(p.fields)
 		}
+		p.byName[name] = len(p.fields)
 		p.fields = append(p.fields, field{
 			name: name, path: f.Tag.Get("path"), query: f.Tag.Get("query"), index: i,
 			rules: compileRules(name, f.Tag.Get("rule"), f.Type), set: setterOf(f.Type),
@@ -74,6 +77,9 @@ func newPlan(op *protocol.Operation) *plan {
 	}
 	if op.Home != protocol.KindEdge && p.key < 0 && !strings.HasPrefix(string(op.Key), "@") {
 		panic(fmt.Sprintf("dispatch: %s has no field %q", op.Name, op.Key))
+	}
+	if len(p.fields) > maxRequestFields {
+		panic(fmt.Sprintf("dispatch: %s has too many fields", op.Name))
 	}
 	return p
 }
@@ -101,12 +107,13 @@ func (p *plan) decode(caller protocol.Caller, in protocol.Input) decoded {
 	cmd := d.command.Elem()
 	*cmd.Field(p.caller).Addr().Interface().(*protocol.Caller) = caller
 	req := cmd.Field(p.req)
-	body, bodyFault := members(in.Body)
+	var body [maxRequestFields]json.RawMessage
+	p.members(in.Body, &body)
 	var pathFault, queryFault *protocol.Error
 	var failed []protocol.FieldError
 	for i := range p.fields {
 		f := &p.fields[i]
-		v := f.find(in, body)
+		v := f.find(in, body[i])
 		if i == p.key {
 			d.key = v
 		}
@@ -137,7 +144,10 @@ func (p *plan) decode(caller protocol.Caller, in protocol.Input) decoded {
 			failed = append(failed, protocol.FieldError{Field: f.name, Rule: "isValid", Message: f.name + " is not valid"})
 		}
 	}
-	d.fault = firstFault(pathFault, queryFault, bodyFault, protocol.Invalid(failed))
+	if pathFault == nil && queryFault == nil && hasNUL(in.Body) {
+		queryFault = errNUL
+	}
+	d.fault = firstFault(pathFault, queryFault, protocol.Invalid(failed))
 	*cmd.Field(p.invalid).Addr().Interface().(**protocol.Error) = d.fault
 	if p.newID >= 0 {
 		d.newID = protocol.AnyID(protocol.NewID[struct{}]())
@@ -155,27 +165,30 @@ func firstFault(faults ...*protocol.Error) *protocol.Error {
 	return nil
 }
 
-// members splits a body into its fields. A list is a body without fields, as it
-// is in the reference.
-func members(body json.RawMessage) (map[string]json.RawMessage, *protocol.Error) {
-	if len(body) == 0 {
-		return nil, nil
+// maxRequestFields bounds the fields of a request.
+const maxRequestFields = 16
+
+// members finds the fields of the request in a body; of repeated ones the last
+// counts. A list is a body without fields, as it is in the reference.
+func (p *plan) members(body json.RawMessage, into *[maxRequestFields]json.RawMessage) {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 || body[0] != '{' {
+		return
 	}
-	var m map[string]json.RawMessage
-	if valueOf(body).kind == object {
-		if err := json.Unmarshal(body, &m); err != nil {
-			return nil, protocol.BadRequest("The request body is not understood")
+	for c := enter(body); ; {
+		key, v, ok := c.member()
+		if !ok {
+			return
+		}
+		if i, known := p.byName[string(key)]; known {
+			into[i] = v
 		}
 	}
-	if hasNUL(body) {
-		return m, errNUL
-	}
-	return m, nil
 }
 
 // find looks a field up. The path wins over the query and the query over the
 // body, so nothing that was authorised by the path can be replaced by the body.
-func (f *field) find(in protocol.Input, body map[string]json.RawMessage) value {
+func (f *field) find(in protocol.Input, body json.RawMessage) value {
 	if f.path != "" {
 		if s, ok := in.Path[f.path]; ok {
 			return textValue(s)
@@ -186,7 +199,7 @@ func (f *field) find(in protocol.Input, body map[string]json.RawMessage) value {
 			return textValue(s)
 		}
 	}
-	return valueOf(body[f.name])
+	return valueOf(body)
 }
 
 // queryInt reads an integer query as the contract's table says (0.7): what is

@@ -46,10 +46,7 @@ func valueOf(raw json.RawMessage) value {
 	case '"':
 		v.kind, v.str = text, unquote(raw)
 	case '[':
-		v.kind = array
-		if err := json.Unmarshal(raw, &v.list); err != nil {
-			v.kind = object // nested too deep: no rule accepts it
-		}
+		v.kind, v.list = array, elements(raw)
 	case '{':
 		v.kind = object
 	default:

@@ -28,6 +28,8 @@
 //     most the cache's 10 s (2026-11).
 //   - A load that began before a Forget must not fill the cache after it, so every
 //     entry carries the generation of its shard, and a Forget moves it on.
+//   - The signature of a token is checked once per node, its expiry and its account
+//     every time (2026-11).
 //   - Access and refresh tokens have separate keys, so that one never passes for
 //     the other. A refresh token is good only with its row; the signature spares
 //     Postgres the garbage.

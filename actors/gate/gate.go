@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"github.com/rookery-chat/rookery/cluster"
 	"github.com/rookery-chat/rookery/persistence"
 	"github.com/rookery-chat/rookery/protocol"
@@ -55,7 +57,12 @@ type Gate struct {
 	log      *slog.Logger
 	now      func() time.Time
 	accounts *accounts
+	verified *lru.Cache[string, access]
 }
+
+// verifiedTokens bounds the tokens that are not verified again: some 500 bytes
+// each.
+const verifiedTokens = 8192
 
 // New starts the actor "gate" on the node and returns its Gate.
 func New(cfg Config) (*Gate, error) {
@@ -77,6 +84,10 @@ func New(cfg Config) (*Gate, error) {
 	}
 	g.Passwords = NewPasswords(cfg.Hashing)
 	g.accounts = newAccounts(cfg.CacheFor, g.now, g.loadAccount)
+	var err error
+	if g.verified, err = lru.New[string, access](verifiedTokens); err != nil {
+		return nil, fmt.Errorf("make token cache: %w", err)
+	}
 	if _, err := cfg.Node.Spawn(actorName, props(g)); err != nil {
 		return nil, fmt.Errorf("start gate: %w", err)
 	}

@@ -225,6 +225,9 @@ func TestTokensThatAreRefused(t *testing.T) {
 	if u, id, err := g.ReadRefresh(refresh); err != nil || u != user || id.IsZero() {
 		t.Errorf("refresh token = %v %v %v", u, id, err)
 	}
+	if _, err := g.Authenticate(t.Context(), good); err != nil { // it is remembered from now on
+		t.Fatal(err)
+	}
 	now = now.Add(2 * time.Hour)
 	if _, err := g.Authenticate(t.Context(), good); err != error(protocol.ErrUnauthorized) {
 		t.Errorf("an expired token: %v", err)

@@ -86,7 +86,21 @@ func (g *Gate) ReadAccess(token string) (c protocol.Caller, expires time.Time, e
 	return protocol.Caller{UserID: a.user, Session: a.session, Token: a.id}, a.expires, nil
 }
 
+// readAccess reads an access token. What was verified once is remembered: a
+// client sends the same token for an hour, and checking it again would be most of
+// what a request costs here.
 func (g *Gate) readAccess(token string, expired bool) (access, error) {
+	if a, ok := g.verified.Get(token); ok && (expired || g.now().Before(a.expires)) {
+		return a, nil
+	}
+	a, err := g.verify(token, expired)
+	if err == nil && !expired {
+		g.verified.Add(token, a)
+	}
+	return a, err
+}
+
+func (g *Gate) verify(token string, expired bool) (access, error) {
 	var c accessClaims
 	if err := g.read(token, &c, g.cfg.AccessSecret, expired); err != nil {
 		return access{}, err
