@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/asynkron/protoactor-go/actor"
 	pcluster "github.com/asynkron/protoactor-go/cluster"
@@ -21,6 +22,12 @@ var _ actor.Process = (*door)(nil)
 // an answer to an ask of this node.
 func (d *door) SendUserMessage(to *actor.PID, message any) {
 	_, msg, sender := actor.UnwrapEnvelope(message)
+	if own, ok := msg.(*parcel); ok {
+		// Meant for who lived at this node's address before it rejoined: it never
+		// left the process.
+		own.credit.give(own.size)
+		msg = own.env
+	}
 	env, ok := msg.(*wirepb.Envelope)
 	switch {
 	case to.GetRequestId() != 0:
@@ -29,7 +36,7 @@ func (d *door) SendUserMessage(to *actor.PID, message any) {
 		d.request(env, sender)
 	default:
 		if _, dead := msg.(*actor.DeadLetterResponse); !dead {
-			d.node.log.Error("actor answered with ctx.Respond; use cluster.Reply")
+			d.node.log.Error("actor answered with ctx.Respond; use cluster.Reply", "type", fmt.Sprintf("%T", msg))
 		}
 	}
 }

@@ -159,6 +159,11 @@ func (a *activation[S]) release(ctx actor.Context, m *cluster.Release) {
 		return
 	}
 	a.draining = true
+	a.refuseHeld()
+}
+
+// refuseHeld sends away what has not begun: the next owner will do it.
+func (a *activation[S]) refuseHeld() {
 	for _, r := range append(a.waiting, a.held...) {
 		r.reply(nil, cluster.Moved)
 	}

@@ -87,6 +87,7 @@ func (a *activation[S]) written(ctx actor.Context, refused func(Turn, error) Out
 	case errors.Is(err, persistence.ErrFenced):
 		a.log.Warn("another node owns this actor, stopping", "epoch", a.owner.Epoch)
 		a.draining = true
+		a.refuseHeld()
 	case refused != nil:
 		a.finish(ctx, refused(a.turn(protocol.Caller{}), err), nil, nobody)
 	}
@@ -121,6 +122,9 @@ func (a *activation[S]) committed(ctx actor.Context, then Then, err error, reply
 		next := a.held[0]
 		a.held = a.held[1:]
 		a.serve(ctx, next)
+	}
+	if a.draining {
+		a.refuseHeld()
 	}
 }
 

@@ -61,6 +61,7 @@ CREATE TABLE revoked_token (
     revoked_at timestamptz(3) NOT NULL DEFAULT now(),
     expires_at timestamptz(3) NOT NULL
 );
+CREATE INDEX revoked_token_user_id_idx ON revoked_token (user_id);
 CREATE INDEX revoked_token_expires_at_idx ON revoked_token (expires_at);
 
 CREATE TABLE user_appearance_settings (
