@@ -33,9 +33,11 @@ func dial(t testing.TB, s *station, path string, header http.Header) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = c.conn.Close() })
 	return c
 }
 
+// tryDial leaves the closing to the caller.
 func tryDial(t testing.TB, s *station, path string, header http.Header) (*client, error) {
 	d := ws.Dialer{Timeout: patience, Header: ws.HandshakeHeaderHTTP(header)}
 	conn, br, _, err := d.Dial(context.Background(), "ws"+strings.TrimPrefix(s.http.URL, "http")+path)
@@ -50,7 +52,6 @@ func tryDial(t testing.TB, s *station, path string, header http.Header) (*client
 		ws.PutReader(br)
 	}
 	c.r = bufio.NewReaderSize(c.r, 1024)
-	t.Cleanup(func() { _ = conn.Close() })
 	return c, nil
 }
 
@@ -141,6 +142,11 @@ func (c *client) login(u protocol.UserID) {
 func hello(t testing.TB, s *station, u protocol.UserID) (*client, string) {
 	t.Helper()
 	c := dial(t, s, "/ws", nil)
+	return c, c.hello(u)
+}
+
+func (c *client) hello(u protocol.UserID) (ready string) {
+	c.t.Helper()
 	c.send(`{"op":"hello","d":{"token":"` + token(u) + `"}}`)
-	return c, c.next()
+	return c.next()
 }

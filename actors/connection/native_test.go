@@ -81,7 +81,11 @@ func TestNativeEvents(t *testing.T) {
 }
 
 func TestNativeCloseCodes(t *testing.T) {
-	w := newWorld(t, func(s *settings) { s.limits.Hello = 200 * time.Millisecond; s.limits.Frames = 10; s.limits.FrameWindow = time.Hour })
+	w := newWorld(t, func(s *settings) {
+		s.limits.Hello = 200 * time.Millisecond
+		s.limits.Frames = 10
+		s.limits.FrameWindow = time.Hour
+	})
 	s := w.nodes[0]
 	u := newUser()
 

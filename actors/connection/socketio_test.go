@@ -189,7 +189,11 @@ func TestSocketIOThrottle(t *testing.T) {
 	c := login(t, w.nodes[0], newUser())
 	c.send(`420["presenceOnline"]`)
 	c.expect(`430["ACK"]`)
-	w.change(func() { w.do = func(*protocol.Operation, protocol.Caller, json.RawMessage) (any, error) { return &protocol.Message{}, nil } })
+	w.change(func() {
+		w.do = func(*protocol.Operation, protocol.Caller, json.RawMessage) (any, error) {
+			return &protocol.Message{}, nil
+		}
+	})
 	b.send(`421["sendMessage",{}]`) // another group
 	b.expect(`431["00000000-0000-0000-0000-000000000000"]`)
 }
@@ -304,4 +308,3 @@ func TestDrain(t *testing.T) {
 		t.Fatal("connections left")
 	}
 }
-

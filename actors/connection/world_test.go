@@ -4,13 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,8 @@ type world struct {
 	t     testing.TB
 	nodes []*station
 
+	panics atomic.Int32
+
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced at every change of what follows
 	rooms    map[protocol.UserID][]protocol.Topic
@@ -40,7 +43,7 @@ type world struct {
 	beats    int
 	idle     map[protocol.ConnID]bool
 	left     int
-	settled  int // times that a socket was told that it has joined everything
+	settled  int             // times that a socket was told that it has joined everything
 	revoked  map[string]bool // tokens
 	away     bool            // the gate answers that it can't
 	pruned   map[string]map[string]bool
@@ -92,10 +95,7 @@ func newWorld(t testing.TB, opts ...option) *world {
 func (w *world) start(cfg *settings, join []string) *station {
 	t := w.t
 	t.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	if testing.Verbose() {
-		log = slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	}
+	log := slog.New(slog.NewTextHandler(&watcher{w}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s := &station{}
 	cc := cluster.Config{Log: log, Registry: cluster.NewRegistry(), Join: join, Kinds: []cluster.Kind{
 		w.kind(protocol.KindUser, w.user), w.kind(protocol.KindChannel, w.channel), w.kind(protocol.KindCommunity, w.channel),
@@ -129,7 +129,12 @@ func (w *world) start(cfg *settings, join []string) *station {
 	mux.HandleFunc("/socket.io/", s.server.ServeSocketIO)
 	mux.HandleFunc("/ws", s.server.ServeNative)
 	s.http = httptest.NewServer(mux)
-	t.Cleanup(func() { s.stop(t) })
+	t.Cleanup(func() {
+		s.stop(t)
+		if n := w.panics.Load(); n > 0 {
+			t.Errorf("%d panics", n)
+		}
+	})
 	return s
 }
 
@@ -144,10 +149,14 @@ func (s *station) stop(t testing.TB) {
 	}
 }
 
-type testWriter struct{ t testing.TB }
+// watcher looks for panics in the log.
+type watcher struct{ w *world }
 
-func (w testWriter) Write(b []byte) (int, error) {
-	w.t.Log(strings.TrimSpace(string(b)))
+func (l *watcher) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), "panicked") && !strings.Contains(string(b), "at the disco") {
+		l.w.panics.Add(1)
+		_, _ = os.Stderr.Write(b)
+	}
 	return len(b), nil
 }
 

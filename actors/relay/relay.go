@@ -23,7 +23,7 @@ const Name = "relay"
 type Config struct {
 	Shards       int           // default GOMAXPROCS, at most 32
 	Tick         time.Duration // frames for one socket within a tick are joined, default 4 ms
-	MaxEarly     int           // events kept back for a socket before Open, default 512; more end it
+	MaxEarly     int           // events kept back for a socket before Open, default 1024; more end it
 	MaxPruned    int           // topics that owners were told not to send, default 100,000; more are received in vain
 	GraftTimeout time.Duration // for an owner to answer that it sends again, default 5 s
 	Log          *slog.Logger  // default slog.Default()
@@ -38,7 +38,7 @@ func (c Config) withDefaults() Config {
 		c.Tick = 4 * time.Millisecond
 	}
 	if c.MaxEarly <= 0 {
-		c.MaxEarly = 512
+		c.MaxEarly = 1024
 	}
 	if c.MaxPruned <= 0 {
 		c.MaxPruned = 100_000
