@@ -411,3 +411,18 @@ func TestAbortedBody(t *testing.T) {
 	_ = res.Body.Close()
 	_ = c.Close()
 }
+
+// FuzzRouter: whatever the path, looking it up neither panics nor finds a route
+// whose parameters are not all there.
+func FuzzRouter(f *testing.F) {
+	for _, path := range []string{"/", "", "/api", "/api/messages/" + someID, "//", "/api//", "/%2f/%zz", "/API/Users/%00", strings.Repeat("/a", 50), "*", "/{id}"} {
+		f.Add("GET", path)
+	}
+	s := New(Config{})
+	f.Fuzz(func(t *testing.T, method, path string) {
+		r, params := s.router.find(method, path)
+		if r != nil && len(params) != len(r.params) {
+			t.Errorf("%s %q: parameters = %v, want %v", method, path, params, r.params)
+		}
+	})
+}

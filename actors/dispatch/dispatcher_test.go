@@ -205,7 +205,7 @@ func TestColdReads(t *testing.T) {
 		}
 	}
 	for op, text := range map[*protocol.Operation]string{&protocol.InvitePublic.Operation: "Invite not found", &protocol.UserProfile.Operation: "User not found"} {
-		_, err := d.Do(context.Background(), op, ada, Input{Path: map[string]string{"code": "x"}})
+		_, err := d.Do(context.Background(), op, ada, Input{Path: map[string]string{"code": "x\xff"}})
 		if !errors.Is(err, protocol.NotFound("")) || !strings.Contains(err.Error(), text) {
 			t.Errorf("%s: error = %v, want %s", op.Name, err, text)
 		}

@@ -60,8 +60,9 @@ func valueOf(raw json.RawMessage) value {
 	return v
 }
 
-// textValue is a string that came by path or query.
-func textValue(s string) value { return value{kind: text, str: s} }
+// textValue is a string that came by path or query, where it may be any bytes;
+// Postgres takes UTF-8 only.
+func textValue(s string) value { return value{kind: text, str: strings.ToValidUTF8(s, "\uFFFD")} }
 
 func unquote(raw json.RawMessage) string {
 	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
