@@ -104,7 +104,7 @@ func malformed(text string) error {
 
 func jsonFault(err error) string {
 	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if errors.As(err, &syntax) && syntax.Error() != "unexpected end of JSON input" {
 		return fmt.Sprintf("%s in JSON at position %d", syntax.Error(), syntax.Offset)
 	}
 	return "Unexpected end of JSON input"

@@ -174,7 +174,6 @@ func (s *Server) handOut(x *exchange, user protocol.UserID, username, role strin
 	h := x.w.Header()
 	s.setCookie(h, accessCookie, access, accessAge, "Lax")
 	s.setCookie(h, refreshCookie, refresh, refreshAge, "Strict")
-	h["Cache-Control"] = []string{"no-store"}
 	tokens := protocol.Tokens{AccessToken: access}
 	if isDesktop(x.r.UserAgent()) {
 		tokens.RefreshToken = refresh
