@@ -144,7 +144,7 @@ func (a *activation[S]) loaded(ctx actor.Context, state *S, epoch int64, err err
 	}
 	a.state, a.owner.Epoch = state, epoch
 	if a.kind.Start != nil {
-		a.finish(ctx, a.kind.Start(a.state, a.turn(protocol.Caller{})), nil, nobody)
+		a.finish(ctx, a.kind.Start(a.state, a.turn(protocol.Caller{})), nil, false, nobody)
 	}
 	for _, r := range waiting {
 		a.receive(ctx, r)
@@ -232,7 +232,7 @@ func (a *activation[S]) serve(ctx actor.Context, r request) {
 		return
 	}
 	out, err := h.run(a.state, t, r.msg)
-	a.finish(ctx, out, err, r.reply)
+	a.finish(ctx, out, err, h.structural, r.reply)
 }
 
 // judged reports whether the turn may go on. If not, the request was answered

@@ -23,15 +23,16 @@ const (
 // not answer in time is cut off or dead; what it knows expires by itself.
 const gateTimeout = 2 * time.Second
 
-// finish performs what a handler decided.
-func (a *activation[S]) finish(ctx actor.Context, out Outcome, err error, reply func(any, error)) {
+// finish performs what a handler decided. A structural turn holds others of its
+// sort back until its Commit has returned.
+func (a *activation[S]) finish(ctx actor.Context, out Outcome, err error, structural bool, reply func(any, error)) {
 	if err != nil {
 		reply(nil, a.answer(err))
 		return
 	}
 	switch {
 	case out.Commit != nil:
-		a.commit(out.Commit, reply)
+		a.commit(out.Commit, structural, reply)
 		return
 	case len(out.Asks) > 0:
 		a.publish(out)
@@ -53,9 +54,6 @@ func (a *activation[S]) finish(ctx actor.Context, out Outcome, err error, reply 
 
 // write queues the rows and sees to the reply.
 func (a *activation[S]) write(out Outcome, reply func(any, error)) {
-	if out.Silent {
-		reply = nobody
-	}
 	value := out.Reply
 	if value == nil {
 		value = &protocol.Done{}
@@ -89,25 +87,27 @@ func (a *activation[S]) written(ctx actor.Context, refused func(Turn, error) Out
 		a.draining = true
 		a.refuseHeld()
 	case refused != nil:
-		a.finish(ctx, refused(a.turn(protocol.Caller{}), err), nil, nobody)
+		a.finish(ctx, refused(a.turn(protocol.Caller{}), err), nil, false, nobody)
 	}
 }
 
-// commit runs the first half of a structural turn beside the mailbox and the
-// second half in it.
-func (a *activation[S]) commit(work func(context.Context) (Then, error), reply func(any, error)) {
-	a.working = true
+// commit runs the first half of a turn beside the mailbox and the second half
+// in it.
+func (a *activation[S]) commit(work func(context.Context) (Then, error), structural bool, reply func(any, error)) {
+	a.working = a.working || structural
 	a.inflight++
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), workTimeout)
 		defer cancel()
 		then, err := work(ctx)
-		a.send(&again[S]{func(ctx actor.Context, a *activation[S]) { a.committed(ctx, then, err, reply) }})
+		a.send(&again[S]{func(ctx actor.Context, a *activation[S]) { a.committed(ctx, then, err, structural, reply) }})
 	}()
 }
 
-func (a *activation[S]) committed(ctx actor.Context, then Then, err error, reply func(any, error)) {
-	a.working = false
+func (a *activation[S]) committed(ctx actor.Context, then Then, err error, structural bool, reply func(any, error)) {
+	if structural {
+		a.working = false
+	}
 	a.inflight--
 	if errors.Is(err, persistence.ErrFenced) {
 		a.draining = true
@@ -116,7 +116,7 @@ func (a *activation[S]) committed(ctx actor.Context, then Then, err error, reply
 		reply(nil, a.answer(err))
 	} else {
 		out, err := then(a.turn(protocol.Caller{}))
-		a.finish(ctx, out, err, reply)
+		a.finish(ctx, out, err, structural, reply)
 	}
 	for len(a.held) > 0 && !a.working && !a.draining {
 		next := a.held[0]
@@ -128,8 +128,7 @@ func (a *activation[S]) committed(ctx actor.Context, then Then, err error, reply
 	}
 }
 
-// gather asks other actors and goes on when all have answered or failed. A
-// structural turn stays structural meanwhile.
+// gather asks other actors and goes on when all have answered or failed.
 func (a *activation[S]) gather(asks []Ask, then func(Turn, []Answer) (Outcome, error), reply func(any, error)) {
 	a.inflight++
 	answers := make([]Answer, len(asks))
@@ -142,7 +141,7 @@ func (a *activation[S]) gather(asks []Ask, then func(Turn, []Answer) (Outcome, e
 			}
 			a.inflight--
 			out, err := then(a.turn(protocol.Caller{}), answers)
-			a.finish(ctx, out, err, reply)
+			a.finish(ctx, out, err, false, reply)
 		})
 	}
 }

@@ -44,9 +44,10 @@ type Outcome struct {
 	// AfterRows holds Reply back until every row queued so far is committed.
 	AfterRows bool
 
-	// Commit makes the turn structural: only handlers registered as such may
-	// return it. Nothing else of this Outcome is looked at; what the returned
-	// function decides is.
+	// Commit runs beside the mailbox; what the function it returns decides is
+	// done as a turn. Nothing else of this Outcome is looked at. The Commits of
+	// handlers registered as Structural run one after the other; those of others
+	// have no order.
 	Commit func(ctx context.Context) (Then, error)
 
 	// Asks are sent to other actors; Then gets the answers and decides. Nothing
@@ -58,8 +59,6 @@ type Outcome struct {
 	Tells []Tell
 	// Timers come back as messages.
 	Timers []Timer
-	// Silent sends no reply at all; the handler has taken it (see Turn.Later).
-	Silent bool
 	// Stop ends the activation after this turn.
 	Stop bool
 }

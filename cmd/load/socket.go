@@ -28,6 +28,7 @@ type Socket struct {
 	conn net.Conn
 	in   *bufio.Reader
 	on   func(name string, payload json.RawMessage)
+	raw  func(frame []byte)
 
 	writing sync.Mutex
 	mu      sync.Mutex
@@ -42,6 +43,11 @@ type Options struct {
 	Token   string
 	From    string // source address, so that many sockets don't run out of ports
 	OnEvent func(name string, payload json.RawMessage)
+	// OnFrame gets every frame with an event as it came, instead of OnEvent:
+	// cheap enough for thousands of sockets.
+	OnFrame func(frame []byte)
+	// ReadBuffer is the size of the kernel's receive buffer; 0: the system's.
+	ReadBuffer int
 }
 
 // Dial opens host:port, upgrades and connects to the main namespace. The error
@@ -57,6 +63,12 @@ func Dial(ctx context.Context, addr string, o Options) (*Socket, error) {
 		return nil, fmt.Errorf("dial: %w", err)
 	}
 	s := &Socket{conn: conn, in: br, on: o.OnEvent, acks: map[int]chan json.RawMessage{}, done: make(chan struct{})}
+	s.raw = o.OnFrame
+	if tcp, ok := conn.(*net.TCPConn); ok && o.ReadBuffer > 0 {
+		if err := tcp.SetReadBuffer(o.ReadBuffer); err != nil {
+			return nil, err
+		}
+	}
 	if s.in == nil {
 		s.in = bufio.NewReaderSize(conn, 2048)
 	}
@@ -140,6 +152,8 @@ func (s *Socket) dispatch(b []byte) error {
 		return nil
 	case b[0] == '2':
 		return s.send([]byte("3"))
+	case bytes.HasPrefix(b, []byte("42")) && s.raw != nil:
+		s.raw(b)
 	case bytes.HasPrefix(b, []byte("42")):
 		var event []json.RawMessage
 		var name string
