@@ -11,8 +11,8 @@ type Membership struct {
 
 // AddMember adds a user to a community.
 type AddMember struct {
-	UserID      UserID      `json:"userId" rule:"uuid"`
-	CommunityID CommunityID `json:"communityId" rule:"uuid"`
+	UserID      UserID      `json:"userId" rule:"uuid,string,nonempty"`
+	CommunityID CommunityID `json:"communityId" rule:"uuid,string,nonempty"`
 }
 
 // ListMembers asks for the members of a community, at most MaxMembers.
