@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/rookery-chat/rookery/persistence"
 	"github.com/rookery-chat/rookery/protocol"
 )
 
@@ -57,7 +58,12 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // fail answers with an error. One that is not for callers is logged here.
 func (x *exchange) fail(err error) {
 	var known *protocol.Error
-	if !errors.As(err, &known) {
+	switch {
+	case errors.As(err, &known):
+	case persistence.Unreachable(err):
+		x.log(slog.LevelWarn, "the database is away", err)
+		known = protocol.ErrUnavailable
+	default:
 		x.log(slog.LevelError, "request failed", err)
 		known = protocol.ErrInternal
 	}

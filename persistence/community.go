@@ -222,3 +222,19 @@ func shown(err error, doing string) error {
 	}
 	return oneLine(fmt.Errorf("%s: %w", doing, err))
 }
+
+var selectKnownCommunity = query(`SELECT id FROM community WHERE id = $1`)
+
+// KnownCommunity returns the id when there is such a community, and NotFound
+// when there is none.
+func (db *DB) KnownCommunity(ctx context.Context, id protocol.CommunityID) (protocol.CommunityID, error) {
+	var known protocol.CommunityID
+	err := db.pool.QueryRow(ctx, selectKnownCommunity, id).Scan(&known)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return known, protocol.NotFound("Community not found")
+	case err != nil:
+		return known, oneLine(fmt.Errorf("look for community %s: %w", id, err))
+	}
+	return known, nil
+}

@@ -44,6 +44,8 @@ type Dispatcher struct {
 	plans    map[string]*plan
 	messages *lru.Cache[protocol.MessageID, protocol.ChannelID]
 	channels *lru.Cache[protocol.ChannelID, protocol.CommunityID]
+
+	communities *lru.Cache[protocol.CommunityID, protocol.CommunityID] // that exist
 }
 
 // New compiles the operations table. It panics when a row of the table can't be
@@ -58,6 +60,7 @@ func New(cfg Config) *Dispatcher {
 	}
 	d.messages = newCache[protocol.MessageID, protocol.ChannelID]()
 	d.channels = newCache[protocol.ChannelID, protocol.CommunityID]()
+	d.communities = newCache[protocol.CommunityID, protocol.CommunityID]()
 	return d
 }
 
@@ -88,6 +91,9 @@ func (d *Dispatcher) shown(ctx context.Context, op *protocol.Operation, caller p
 		return known
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return protocol.ErrDeadline
+	case persistence.Unreachable(err):
+		d.log.Warn("the database is away", "op", op.Name, "error", err)
+		return protocol.ErrUnavailable
 	}
 	d.log.LogAttrs(ctx, slog.LevelError, "operation failed", slog.String("op", op.Name), slog.Any("user", caller.UserID),
 		slog.String("request", protocol.RequestID(ctx)), slog.Any("error", err))

@@ -55,7 +55,19 @@ func (plainHasher) Hash(_ context.Context, password string) (string, error) {
 func newDispatcher(t testing.TB) (*Dispatcher, *recorder) {
 	t.Helper()
 	r := &recorder{reply: &protocol.Done{}}
-	return New(Config{Cluster: r, DB: pgtest.New(t), Passwords: plainHasher{}}), r
+	d := New(Config{Cluster: r, DB: pgtest.New(t), Passwords: plainHasher{}})
+	d.know(someUUID)
+	return d, r
+}
+
+// know makes the id that of a channel and of a community that exist.
+func (d *Dispatcher) know(id string) {
+	known, err := protocol.ParseID[struct{}](id)
+	if err != nil {
+		panic(err)
+	}
+	d.channels.Add(protocol.ChannelID(known), protocol.CommunityID(known))
+	d.communities.Add(protocol.CommunityID(known), protocol.CommunityID(known))
 }
 
 var (
@@ -153,6 +165,7 @@ func TestSendsAreFoundAgain(t *testing.T) {
 	channel := protocol.ChannelID(protocol.NewID[struct{}]())
 	m := &protocol.Message{ID: protocol.MessageID(protocol.NewID[struct{}]()), ChannelID: &channel}
 	r.reply = m
+	d.know(channel.String())
 	send := `{"channelId":"` + channel.String() + `","spans":[{"type":"PLAINTEXT","text":"x"}],"attachments":[]}`
 	if _, err := d.Do(context.Background(), &protocol.MessageSend.Operation, ada, Input{Body: json.RawMessage(send)}); err != nil {
 		t.Fatal(err)
@@ -162,6 +175,33 @@ func TestSendsAreFoundAgain(t *testing.T) {
 	}
 	if r.id != channel.String() {
 		t.Errorf("asked %s, want %s", r.id, channel)
+	}
+}
+
+func TestMadeUpIDsActivateNothing(t *testing.T) {
+	d, r := newDispatcher(t)
+	unknown := protocol.NewID[struct{}]().String()
+	list := Input{Path: map[string]string{"channelId": unknown}}
+	members := Input{Path: map[string]string{"communityId": unknown}}
+	for _, c := range []struct {
+		op     *protocol.Operation
+		caller protocol.Caller
+		in     Input
+		want   string
+	}{
+		{&protocol.MessageList.Operation, ada, list, "Forbidden resource"},
+		{&protocol.MessageList.Operation, owner, list, "Channel not found"},
+		{&protocol.MemberList.Operation, ada, members, "Forbidden resource"},
+		{&protocol.MemberList.Operation, owner, members, "Community not found"},
+	} {
+		_, err := d.Do(context.Background(), c.op, c.caller, c.in)
+		var e *protocol.Error
+		if !errors.As(err, &e) || e.Message != c.want {
+			t.Errorf("%s: %v, want %s", c.op.Name, err, c.want)
+		}
+	}
+	if r.asked > 0 {
+		t.Errorf("%d actors were asked", r.asked)
 	}
 }
 

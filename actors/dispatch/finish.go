@@ -28,7 +28,10 @@ func (d *Dispatcher) finish(ctx context.Context, op *protocol.Operation, cmd, re
 
 // finishSend remembers where the message lives: it is about to be edited,
 // reacted to, replied to.
-func finishSend(_ context.Context, d *Dispatcher, cmd, reply any) (any, error) {
+func finishSend(ctx context.Context, d *Dispatcher, _, reply any) (any, error) {
+	if cold, ok := reply.(*protocol.ColdMessage); ok { // sent long ago, this is a repeat
+		return pointer(d.cfg.DB.Message(ctx, cold.ID))
+	}
 	if m, ok := reply.(*protocol.Message); ok && m.ChannelID != nil {
 		d.messages.Add(m.ID, *m.ChannelID)
 	}

@@ -44,8 +44,24 @@ func (d *Dispatcher) locate(ctx context.Context, p *plan, caller protocol.Caller
 		}
 		return community.String(), nil
 	default:
-		return id.String(), nil
+		return id.String(), d.exists(ctx, p, caller, cmd, protocol.AnyID(id))
 	}
+}
+
+// exists keeps ids that name nothing from activating actors: each would take a
+// lease, which stays.
+func (d *Dispatcher) exists(ctx context.Context, p *plan, caller protocol.Caller, cmd decoded, id protocol.AnyID) error {
+	var err error
+	switch p.op.Home {
+	case protocol.KindChannel:
+		_, err = find(ctx, d.channels, protocol.ChannelID(id), d.cfg.DB.CommunityOfChannel)
+	case protocol.KindCommunity:
+		_, err = find(ctx, d.communities, protocol.CommunityID(id), d.cfg.DB.KnownCommunity)
+	}
+	if err != nil {
+		return p.unfound(caller, cmd.fault, err, notFound[p.op.Resource])
+	}
+	return nil
 }
 
 // notFound is what owners are told of what is not there.

@@ -335,6 +335,9 @@ func (a *activation[S]) answer(err error) error {
 		return shown
 	case errors.Is(err, persistence.ErrFenced):
 		return cluster.Moved
+	case persistence.Unreachable(err):
+		a.log.Warn("the database is away", "error", err)
+		return protocol.ErrUnavailable
 	default:
 		a.log.Error("turn failed", "error", err)
 		return protocol.ErrInternal
