@@ -31,7 +31,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	leave()
 	settleDown(t, w)
 	within(t, "goroutines", func() bool { return runtime.NumGoroutine() <= goroutines+5 })
-	if got := heapSize(); got > heap+n*512 {
+	if got := heapSize(); got > heap+n*1024 {
 		t.Errorf("heap grew from %d to %d KiB", heap>>10, got>>10)
 	}
 	if st := s.relay.Stats(); st.Sockets != 0 || st.Topics != 0 {

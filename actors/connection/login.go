@@ -113,11 +113,18 @@ func (l *login) authenticate(ctx context.Context) error {
 // join registers the connection with its user and joins its rooms, until they
 // are those of the user after the last of them was joined.
 func (l *login) join(ctx context.Context, who *protocol.Caller) error {
+	node := l.srv.cfg.Node.ID()
 	var err error
 	if l.rooms, err = l.srv.connect(ctx, who); err != nil {
 		return err
 	}
-	return l.srv.enter(ctx, l.socket, l.pid, who, l.rooms)
+	if err := l.srv.enter(ctx, l.socket, l.pid, who, l.rooms); err != nil {
+		return err
+	}
+	if node != l.srv.cfg.Node.ID() { // the node rejoined under another name
+		return protocol.ErrUnavailable
+	}
+	return nil
 }
 
 // connect registers a connection with the user actor.

@@ -23,11 +23,12 @@
 //
 // # Joining
 //
-// Nothing may be missed once a socket was told that it has joined. A socket
-// joins before done is called; if an owner was told that this node needs no
-// events of a topic (Prune), it has answered that it sends them again (Graft)
-// before done is called. Between joining and Open the events of a socket are
-// kept back, so that its greeting is the first thing it reads.
+// Nothing may be missed once a socket was told that it has joined. If an owner
+// was told that this node needs no events of a topic (Prune), it is asked to
+// send them again (Graft) first; the socket joins when it has answered, and only
+// then is done called. So from its first event of a topic on a socket sees every
+// event. Between joining and Open the events of a socket are kept back, so that
+// its greeting is the first thing it reads.
 //
 // The front counts claims per topic and shard. A claim is made before the
 // shard hears of a subscription and taken back when the shard says that it was

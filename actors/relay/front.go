@@ -17,7 +17,14 @@ type front struct {
 	ctx   actor.Context // of the turn
 	lanes []*lane
 	prunes
-	held map[protocol.Topic]*hold
+	held     map[protocol.Topic]*hold        // what rooms hear next
+	entering map[*socket.Socket][]*forSocket // subscriptions that wait, and what came after them
+}
+
+// forSocket is a message about one socket.
+type forSocket struct {
+	user protocol.UserID
+	msg  any
 }
 
 // lane is a shard as the front sees it.
@@ -27,7 +34,7 @@ type lane struct {
 }
 
 func newFront(r *Relay) *front {
-	return &front{relay: r, prunes: newPrunes(), held: map[protocol.Topic]*hold{}}
+	return &front{relay: r, prunes: newPrunes(), held: map[protocol.Topic]*hold{}, entering: map[*socket.Socket][]*forSocket{}}
 }
 
 // Receive is the life of the front.
@@ -41,13 +48,13 @@ func (f *front) Receive(ctx actor.Context) {
 	case *protocol.CloseSockets:
 		f.pass(m.User, m)
 	case *subscribe:
-		f.subscribe(m)
+		f.from(m.socket, m.who.UserID, m)
 	case *open:
-		f.pass(m.user, m)
+		f.from(m.socket, m.user, m)
 	case *unsubscribe:
-		f.pass(m.user, m)
+		f.from(m.socket, m.user, m)
 	case *typing:
-		f.pass(m.user, m)
+		f.from(m.socket, m.user, m)
 	case *settled:
 		f.settled(m)
 	case *grafted:
@@ -79,7 +86,10 @@ func (f *front) reset() {
 	for _, l := range f.lanes {
 		f.ctx.Stop(l.pid)
 	}
-	f.pruned = map[protocol.Topic]int64{}
+	for s := range f.entering {
+		s.Abort()
+	}
+	f.prunes, f.held, f.entering = newPrunes(), map[protocol.Topic]*hold{}, map[*socket.Socket][]*forSocket{}
 	f.start()
 }
 
@@ -143,9 +153,10 @@ func newDelivery(e *protocol.Event) *delivery {
 }
 
 // rooms lets sockets join and leave. Which shards they are in is known only as
-// far as claims go; each of those claims the new rooms before it is told.
+// far as claims go; each of those claims the new rooms before it is told. It is
+// told when the owners of the new rooms send their events here.
 func (f *front) rooms(m *protocol.Rooms) {
-	told := false
+	h := &hold{change: m}
 	for _, l := range f.lanes {
 		if l.claims[m.Of] == 0 {
 			continue
@@ -153,34 +164,73 @@ func (f *front) rooms(m *protocol.Rooms) {
 		for _, t := range m.Join {
 			l.claims[t]++
 		}
-		f.ctx.Send(l.pid, m)
-		told = true
+		h.lanes = append(h.lanes, l)
 	}
-	if !told {
+	if len(h.lanes) == 0 {
 		return
 	}
-	h := &hold{}
 	for _, t := range m.Join {
-		if f.wanted(t, func(error) { f.release(m.Of, h) }) {
+		if f.wanted(t, func(error) { f.release(h) }) {
 			h.missing++
 		}
 	}
 	if h.missing > 0 {
 		f.held[m.Of] = h
+		return
+	}
+	f.move(h)
+}
+
+// move tells the shards of a change of rooms.
+func (f *front) move(h *hold) {
+	for _, l := range h.lanes {
+		f.ctx.Send(l.pid, h.change)
 	}
 }
 
-func (f *front) subscribe(m *subscribe) {
+// from handles a message about a socket, unless the socket is entering: then it
+// waits for its turn.
+func (f *front) from(s *socket.Socket, user protocol.UserID, msg any) {
+	if queue, waits := f.entering[s]; waits {
+		f.entering[s] = append(queue, &forSocket{user, msg})
+		return
+	}
+	if m, ok := msg.(*subscribe); ok && !f.subscribe(m) {
+		return
+	}
+	f.pass(user, msg)
+}
+
+// subscribe claims the topics of a socket. It reports false when owners have to
+// be asked first; the socket is entering then.
+func (f *front) subscribe(m *subscribe) bool {
 	l := f.lanes[shardOf(m.who.UserID, len(f.lanes))]
-	missing := int32(1)
 	for _, t := range m.topics {
 		l.claims[t]++
-		if f.wanted(t, m.arrived) {
-			missing++
+		if f.wanted(t, func(err error) { f.entered(m, err) }) {
+			m.missing++
 		}
 	}
-	m.missing.Store(missing)
-	f.ctx.Send(l.pid, m)
+	if m.missing > 0 {
+		f.entering[m.socket] = nil
+	}
+	return m.missing == 0
+}
+
+// entered goes on when the last owner has answered.
+func (f *front) entered(m *subscribe, err error) {
+	if err != nil {
+		m.err = err
+	}
+	if m.missing--; m.missing > 0 {
+		return
+	}
+	queue := f.entering[m.socket]
+	delete(f.entering, m.socket)
+	f.pass(m.who.UserID, m)
+	for _, next := range queue {
+		f.from(m.socket, next.user, next.msg)
+	}
 }
 
 // settled corrects the claims of a shard.

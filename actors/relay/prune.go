@@ -87,9 +87,11 @@ func (f *front) grafted(m *grafted) {
 	}
 }
 
-// hold keeps what a room hears next until the rooms that its sockets joined are
-// grafted.
+// hold keeps a change of rooms, and what the same room hears next, until the
+// owners of the rooms to join were asked.
 type hold struct {
+	change  *protocol.Rooms
+	lanes   []*lane // that claimed the rooms
 	missing int
 	queue   []any
 }
@@ -114,11 +116,13 @@ func (f *front) holding(msg any) *hold {
 
 // release counts a hold down and lets go what waits in it, in order. What
 // begins a new hold keeps the rest waiting.
-func (f *front) release(of protocol.Topic, h *hold) {
+func (f *front) release(h *hold) {
 	if h.missing--; h.missing > 0 {
 		return
 	}
+	of := h.change.Of
 	delete(f.held, of)
+	f.move(h)
 	for i, msg := range h.queue {
 		f.published(msg)
 		if next := f.held[of]; next != nil {

@@ -139,8 +139,8 @@ type (
 		topics []protocol.Topic
 		done   func(error)
 
-		missing atomic.Int32 // the shard and the owners that have not answered
-		failed  atomic.Pointer[error]
+		missing int   // owners that have not answered, in turns of the front
+		err     error // of those that did
 	}
 	open struct {
 		socket   *socket.Socket
@@ -159,21 +159,6 @@ type (
 	}
 	reset struct{}
 )
-
-// arrived counts one of those down that done waits for.
-func (m *subscribe) arrived(err error) {
-	if err != nil {
-		m.failed.Store(&err)
-	}
-	if m.missing.Add(-1) > 0 {
-		return
-	}
-	if failed := m.failed.Load(); failed != nil {
-		m.done(*failed)
-		return
-	}
-	m.done(nil)
-}
 
 // shardOf spreads users over n shards by the random end of their ids.
 func shardOf(u protocol.UserID, n int) int {

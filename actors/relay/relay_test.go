@@ -23,6 +23,12 @@ import (
 // patience bounds every wait of the tests.
 const patience = 30 * time.Second
 
+// quietly keeps heartbeats out of what the tests read.
+var quietly = socket.Config{
+	SocketIOPing: socket.Heartbeat{Interval: time.Hour, Timeout: time.Hour},
+	NativePing:   socket.Heartbeat{Interval: time.Hour, Timeout: time.Hour},
+}
+
 // house is a node with a relay, and channels that note what the relay tells
 // them.
 type house struct {
@@ -57,7 +63,7 @@ func newHouse(t testing.TB, cfg Config) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.poller, err = socket.NewPoller(socket.Config{}); err != nil {
+	if h.poller, err = socket.NewPoller(quietly); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -418,8 +424,7 @@ func TestEventsWaitForGrafts(t *testing.T) {
 	h.tell(event("added", user))
 	h.tell(&protocol.Rooms{Of: user, Leave: []protocol.Topic{protocol.ChannelTopic(c)}})
 	h.tell(event("removed", user))
-	h.tell(own("of the channel", c)) // nothing holds this one back
-	g.expect(`42["of the channel"]`)
+	h.tell(own("not joined", c))
 	close(wait)
 	g.expect(`42["added"]`)
 	g.expect(`42["removed"]`)

@@ -168,7 +168,7 @@ func (s *shard) subscribe(ctx actor.Context, m *subscribe) {
 		s.rooms.seats[m.socket] = at
 	}
 	s.settle(ctx, func(changed func(protocol.Topic, int32)) { s.rooms.set(at, m.topics, changed) })
-	m.arrived(nil)
+	m.done(m.err)
 }
 
 func (s *shard) open(m *open) {
