@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -53,9 +54,10 @@ type activation[S any] struct {
 	held     []request           // structural turns behind the one in flight
 	parked   map[any][]request   // per question that has no answer yet
 	pruned   map[string]struct{} // nodes that want no events
-	inflight int                 // writes and structural work under way
+	inflight atomic.Int64        // writes and work beside the mailbox under way
 	working  bool                // a structural turn is under way
-	draining bool
+	draining atomic.Bool         // set by the mailbox, read by writers too
+	stopped  bool
 	unloaded context.CancelFunc
 }
 
@@ -154,11 +156,11 @@ func (a *activation[S]) loaded(ctx actor.Context, state *S, epoch int64, err err
 // release is told when this node must not own the identity any longer, or when
 // nobody used it for long.
 func (a *activation[S]) release(ctx actor.Context, m *cluster.Release) {
-	if m.Reason == cluster.ReasonIdle && (a.state == nil || a.inflight > 0 || a.kind.Busy != nil && a.kind.Busy(a.state)) {
+	if m.Reason == cluster.ReasonIdle && (a.state == nil || a.inflight.Load() > 0 || a.kind.Busy != nil && a.kind.Busy(a.state)) {
 		cluster.ReplyError(ctx, cluster.Busy)
 		return
 	}
-	a.draining = true
+	a.draining.Store(true)
 	a.refuseHeld()
 }
 
@@ -178,8 +180,8 @@ func (a *activation[S]) refuseHeld() {
 
 // settle ends a draining activation when nothing of it is under way any more.
 func (a *activation[S]) settle(ctx actor.Context) {
-	if a.draining && a.inflight == 0 {
-		a.draining = false
+	if a.draining.Load() && a.inflight.Load() == 0 && !a.stopped {
+		a.stopped = true
 		ctx.Stop(a.self)
 	}
 }
@@ -187,7 +189,7 @@ func (a *activation[S]) settle(ctx actor.Context) {
 // receive runs a request now, or keeps it for when it can run.
 func (a *activation[S]) receive(ctx actor.Context, r request) {
 	switch {
-	case a.draining:
+	case a.draining.Load():
 		r.reply(nil, cluster.Moved)
 	case a.state == nil:
 		a.waiting = hold(a.waiting, r)

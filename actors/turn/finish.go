@@ -48,7 +48,7 @@ func (a *activation[S]) finish(ctx actor.Context, out Outcome, err error, struct
 		time.AfterFunc(t.After, func() { a.system.Root.Send(a.self, msg) })
 	}
 	if out.Stop {
-		a.draining = true
+		a.draining.Store(true)
 	}
 }
 
@@ -58,33 +58,37 @@ func (a *activation[S]) write(out Outcome, reply func(any, error)) {
 	if value == nil {
 		value = &protocol.Done{}
 	}
-	if len(out.Rows) == 0 && !out.AfterRows {
+	if len(out.Rows) == 0 && (!out.AfterRows || a.inflight.Load() == 0) {
 		reply(value, nil)
 		return
 	}
-	a.inflight++
+	a.inflight.Add(1)
 	refused := out.Refused
 	done := func(err error) {
-		if err == nil {
-			reply(value, nil)
-		} else {
+		if err != nil {
 			reply(nil, a.answer(err))
+			a.send(&again[S]{func(ctx actor.Context, a *activation[S]) { a.written(ctx, refused, err) }})
+			return
 		}
-		a.send(&again[S]{func(ctx actor.Context, a *activation[S]) { a.written(ctx, refused, err) }})
+		reply(value, nil)
+		// The mailbox is bothered only when it waits for the last write. Both sides
+		// change their own flag before they look at the other's.
+		if a.inflight.Add(-1) == 0 && a.draining.Load() {
+			a.send(&again[S]{func(actor.Context, *activation[S]) {}})
+		}
 	}
 	if err := a.env.Writer.Enqueue(persistence.Write{Owner: a.owner, Rows: out.Rows, Done: done}); err != nil {
 		done(err)
 	}
 }
 
-// written is the turn after rows were decided.
+// written is the turn after rows were refused.
 func (a *activation[S]) written(ctx actor.Context, refused func(Turn, error) Outcome, err error) {
-	a.inflight--
+	a.inflight.Add(-1)
 	switch {
-	case err == nil:
 	case errors.Is(err, persistence.ErrFenced):
 		a.log.Warn("another node owns this actor, stopping", "epoch", a.owner.Epoch)
-		a.draining = true
+		a.draining.Store(true)
 		a.refuseHeld()
 	case refused != nil:
 		a.finish(ctx, refused(a.turn(protocol.Caller{}), err), nil, false, nobody)
@@ -95,7 +99,7 @@ func (a *activation[S]) written(ctx actor.Context, refused func(Turn, error) Out
 // in it.
 func (a *activation[S]) commit(work func(context.Context) (Then, error), structural bool, reply func(any, error)) {
 	a.working = a.working || structural
-	a.inflight++
+	a.inflight.Add(1)
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), workTimeout)
 		defer cancel()
@@ -108,9 +112,9 @@ func (a *activation[S]) committed(ctx actor.Context, then Then, err error, struc
 	if structural {
 		a.working = false
 	}
-	a.inflight--
+	a.inflight.Add(-1)
 	if errors.Is(err, persistence.ErrFenced) {
-		a.draining = true
+		a.draining.Store(true)
 	}
 	if err != nil {
 		reply(nil, a.answer(err))
@@ -118,19 +122,19 @@ func (a *activation[S]) committed(ctx actor.Context, then Then, err error, struc
 		out, err := then(a.turn(protocol.Caller{}))
 		a.finish(ctx, out, err, structural, reply)
 	}
-	for len(a.held) > 0 && !a.working && !a.draining {
+	for len(a.held) > 0 && !a.working && !a.draining.Load() {
 		next := a.held[0]
 		a.held = a.held[1:]
 		a.serve(ctx, next)
 	}
-	if a.draining {
+	if a.draining.Load() {
 		a.refuseHeld()
 	}
 }
 
 // gather asks other actors and goes on when all have answered or failed.
 func (a *activation[S]) gather(asks []Ask, then func(Turn, []Answer) (Outcome, error), reply func(any, error)) {
-	a.inflight++
+	a.inflight.Add(1)
 	answers := make([]Answer, len(asks))
 	missing := len(asks)
 	for i, q := range asks {
@@ -139,7 +143,7 @@ func (a *activation[S]) gather(asks []Ask, then func(Turn, []Answer) (Outcome, e
 			if missing--; missing > 0 {
 				return
 			}
-			a.inflight--
+			a.inflight.Add(-1)
 			out, err := then(a.turn(protocol.Caller{}), answers)
 			a.finish(ctx, out, err, false, reply)
 		})

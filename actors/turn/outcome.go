@@ -41,7 +41,9 @@ type Outcome struct {
 	// Refused is run as a turn when the rows were not stored. It takes back what
 	// the handler changed.
 	Refused func(t Turn, err error) Outcome
-	// AfterRows holds Reply back until every row queued so far is committed.
+
+	// AfterRows holds Reply back until every row queued so far is decided: what
+	// is read from Postgres then is not older than what the actor knows.
 	AfterRows bool
 
 	// Commit runs beside the mailbox; what the function it returns decides is
