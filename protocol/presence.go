@@ -20,7 +20,7 @@ type IsOnline struct {
 	Active bool `json:"a"` // at least one connection is not idle
 }
 
-// Rows of presence.
+// PresenceGet is the only row of presence.
 var PresenceGet = Define[GetPresence, PresenceOf](Operation{
 	Name: "presence.get", Method: "GET", Path: "/api/presence/user/{userId}", Home: KindEdge,
 })

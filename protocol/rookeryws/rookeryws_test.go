@@ -15,18 +15,21 @@ import (
 )
 
 func TestDecodeRequest(t *testing.T) {
-	for in, want := range map[string]Request{
-		`{"op":"ping"}`: {Op: "ping"},
-		` { "id" : 7 , "op" : "message.send" , "d" : {"x":"},"} } `: {Op: "message.send", ID: 7, D: json.RawMessage(`{"x":"},"}`)},
-		`{"op":"ack","n":4712}`:                      {Op: "ack", N: 4712},
-		`{"op":"\u0061ck","n":0}`:                    {Op: "ack"},
-		`{"op":"x","d":null,"future":[{"op":"no"}]}`: {Op: "x"},
-		`{"op":"x","id":9007199254740991}`:           {Op: "x", ID: 1<<53 - 1},
-		`{"op":"a","op":"b"}`:                        {Op: "b"},
+	for _, tt := range []struct {
+		in   string
+		want Request
+	}{
+		{`{"op":"ping"}`, Request{Op: "ping"}},
+		{` { "id" : 7 , "op" : "message.send" , "d" : {"x":"},"} } `, Request{Op: "message.send", ID: 7, D: json.RawMessage(`{"x":"},"}`)}},
+		{`{"op":"ack","n":4712}`, Request{Op: "ack", N: 4712}},
+		{`{"op":"\u0061ck","n":0}`, Request{Op: "ack"}},
+		{`{"op":"x","d":null,"future":[{"op":"no"}]}`, Request{Op: "x"}},
+		{`{"op":"x","id":9007199254740991}`, Request{Op: "x", ID: 1<<53 - 1}},
+		{`{"op":"a","op":"b"}`, Request{Op: "b"}},
 	} {
-		got, err := DecodeRequest([]byte(in))
-		if err != nil || got.Op != want.Op || got.ID != want.ID || got.N != want.N || string(got.D) != string(want.D) {
-			t.Errorf("DecodeRequest(%s) = %+v, %v, want %+v", in, got, err, want)
+		got, err := DecodeRequest([]byte(tt.in))
+		if err != nil || got.Op != tt.want.Op || got.ID != tt.want.ID || got.N != tt.want.N || string(got.D) != string(tt.want.D) {
+			t.Errorf("DecodeRequest(%s) = %+v, %v, want %+v", tt.in, got, err, tt.want)
 		}
 	}
 }
