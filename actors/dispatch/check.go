@@ -203,6 +203,7 @@ func jsDate(v value) (protocol.Instant, bool) {
 				return inRange(t.UTC())
 			}
 		}
+	default: // no date
 	}
 	return 0, false
 }

@@ -173,14 +173,12 @@ func (d *Dispatcher) hashPassword(ctx context.Context, msg any) error {
 func (d *Dispatcher) hashInto(ctx context.Context, password, hash *string, field string, invalid **protocol.Error) (err error) {
 	plain := *password
 	*password = ""
-	if *invalid != nil {
-		return nil
-	}
-	if len(plain) > maxPassword {
+	if *invalid == nil && len(plain) > maxPassword {
 		*invalid = protocol.Invalid([]protocol.FieldError{{Field: field, Rule: "maxLength",
 			Message: fmt.Sprintf("%s must be shorter than or equal to %d characters", field, maxPassword)}})
-		return nil
 	}
-	*hash, err = d.cfg.Passwords.Hash(ctx, plain)
+	if *invalid == nil {
+		*hash, err = d.cfg.Passwords.Hash(ctx, plain)
+	}
 	return err
 }

@@ -50,8 +50,8 @@ func invitePublic(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
 func presenceGet(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
 	req := cmd.(*protocol.Command[protocol.GetPresence]).Req
 	of := &protocol.PresenceOf{UserID: req.UserID}
-	id, err := protocol.ParseID[struct{}](req.UserID)
-	if err != nil || id.IsZero() {
+	id, _ := protocol.ParseID[struct{}](req.UserID) // zero for what is no id
+	if id.IsZero() {
 		return of, nil
 	}
 	reply, err := d.cfg.Cluster.Ask(ctx, string(protocol.KindUser), id.String(), &protocol.AskOnline{})

@@ -57,6 +57,7 @@ func (d *Dispatcher) exists(ctx context.Context, p *plan, caller protocol.Caller
 		_, err = find(ctx, d.channels, protocol.ChannelID(id), d.cfg.DB.CommunityOfChannel)
 	case protocol.KindCommunity:
 		_, err = find(ctx, d.communities, protocol.CommunityID(id), d.cfg.DB.KnownCommunity)
+	default: // clients choose by id only among these two
 	}
 	if err != nil {
 		return p.unfound(caller, cmd.fault, err, notFound[p.op.Resource])

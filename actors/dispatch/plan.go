@@ -205,7 +205,7 @@ func (f *field) find(in protocol.Input, body json.RawMessage) value {
 // queryInt reads an integer query as the contract's table says (0.7): what is
 // no number is the default, a fraction is refused.
 func queryInt(v value, def int) (float64, bool) {
-	n := float64(def)
+	var n float64
 	switch v.kind {
 	case number:
 		n = v.num
@@ -217,9 +217,11 @@ func queryInt(v value, def int) (float64, bool) {
 		}
 		f, err := strconv.ParseFloat(s, 64)
 		if err != nil || math.IsNaN(f) || strings.ContainsAny(s, "_pPxX") {
-			return n, true
+			return float64(def), true
 		}
 		n = f
+	default:
+		n = float64(def)
 	}
 	if n != math.Trunc(n) {
 		return float64(def), false

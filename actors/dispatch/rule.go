@@ -161,8 +161,9 @@ func newBound(f, name string, n int, t reflect.Type) rule {
 		}
 		return rule{name: "max", message: fmt.Sprintf("%s must not be greater than %d", f, n),
 			holds: func(v value) bool { return v.kind == number && v.num <= limit }}
+	default:
+		panic(fmt.Sprintf("dispatch: field %s of type %v has no %s", f, t, name))
 	}
-	panic(fmt.Sprintf("dispatch: field %s of type %v has no %s", f, t, name))
 }
 
 func newEnum(f string, values []string) rule {

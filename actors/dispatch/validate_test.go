@@ -9,7 +9,10 @@ import (
 	"github.com/rookery-chat/rookery/protocol"
 )
 
-const someUUID = "0b9e6c1a-3f4d-4b7e-9a55-0c6f2f1f9a10"
+const (
+	someUUID = "0b9e6c1a-3f4d-4b7e-9a55-0c6f2f1f9a10"
+	noUUID   = "5d3a7f0e-84c1-4c2b-b6a7-1e9d40c83b52" // of nothing that exists
+)
 
 func planOf(t testing.TB, op *protocol.Operation) *plan {
 	t.Helper()
