@@ -294,6 +294,7 @@ func (s *Socket) control(op ws.OpCode, payload []byte) error {
 		}
 	case ws.OpClose:
 		return s.peerClosed(payload)
+	default: // data is not control
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func TestMessagesCutAnywhere(t *testing.T) {
 	transports(t, func(t *testing.T, wrap func(net.Conn) net.Conn) {
 		x := open(t, Config{}, Native, wrap)
 		var sent uint64
-		for cut := range len(seq) {
+		for cut := range seq {
 			x.c.write(seq[:cut])
 			sent += uint64(cut)
 			eventually(t, "first part read", func() bool { return x.s.Counts().BytesIn == sent })

@@ -113,7 +113,6 @@ func TestIdleMemory(t *testing.T) {
 		sockets[i].Push(eventN(i), Now())
 	}
 	clear(conns)
-	conns = nil
 	per := (int64(heap()) - int64(before)) / n
 	t.Logf("%d bytes of heap and stack per idle socket, %d goroutines more", per, runtime.NumGoroutine()-routines)
 	if per > 600 {

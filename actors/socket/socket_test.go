@@ -27,7 +27,7 @@ func TestWireBytes(t *testing.T) {
 			t.Errorf("length %d: %.20q != %.20q", n, raw, want)
 		}
 	}
-	if &f.SocketIO()[0] != &f.SocketIO()[0] {
+	if first, second := f.SocketIO(), f.SocketIO(); &first[0] != &second[0] {
 		t.Error("encoded twice")
 	}
 }
