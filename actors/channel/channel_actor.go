@@ -54,16 +54,19 @@ var errNoChannel = protocol.NotFound("Channel not found")
 
 // load reads the end of the channel's log in one round trip.
 func load(ctx context.Context, env *turn.Env, t turn.Turn) (*State, error) {
-	id, err := protocol.ParseID[channelTag](t.Self.ID)
-	if err != nil {
-		return newState(protocol.ChannelID{}, &persistence.ChannelLog{Settings: protocol.ChannelSettings{Missing: true}}, archive{}), nil
+	id, ok := idOf(t.Self)
+	if !ok {
+		return newState(id, &persistence.ChannelLog{Settings: protocol.ChannelSettings{Missing: true}}, archive{}), nil
 	}
-	l, err := env.DB.ChannelLog(ctx, protocol.ChannelID(id), maxRecent, maxSends, t.Now-sendWindow, t.Now)
+	l, err := env.DB.ChannelLog(ctx, id, maxRecent, maxSends, t.Now-sendWindow, t.Now)
 	if err != nil {
 		return nil, err
 	}
-	return newState(protocol.ChannelID(id), l, archive{db: env.DB, writer: env.Writer, log: env.Log.With("channel", t.Self.ID)}), nil
+	return newState(id, l, archive{db: env.DB, writer: env.Writer, log: env.Log.With("channel", t.Self.ID)}), nil
 }
 
-// channelTag lets an actor's id be read as what it is.
-type channelTag struct{}
+// idOf is the channel that an actor is for.
+func idOf(self protocol.Origin) (protocol.ChannelID, bool) {
+	id, err := protocol.ParseID[struct{}](self.ID)
+	return protocol.ChannelID(id), err == nil
+}

@@ -272,7 +272,8 @@ func (s *State) reattach(t turn.Turn, m *protocol.Message, wanted []protocol.Fil
 	for i, a := range added {
 		rows = append(rows, &persistence.AttachedRow{ID: newRowID(), Message: m.ID, File: a.ID, Position: i})
 	}
-	m.Attachments = append(left, added...)
+	left = append(left, added...)
+	m.Attachments = left
 	return rows, nil
 }
 
