@@ -31,17 +31,26 @@ var settings = map[string]string{
 	"max_wal_size":     "256MB",
 }
 
-// scratch is the directory of this test binary, removed when the binary ends.
-var scratch = sync.OnceValues(func() (string, error) {
+// area is the directory of this test binary, removed when the binary ends.
+type area struct {
+	dir string
+
+	// lifeline is the write end of the reaper's standard input. Kept here, it closes when the
+	// process ends and not when the garbage collector finds it.
+	lifeline io.WriteCloser
+}
+
+var scratch = sync.OnceValues(func() (area, error) {
 	dir, err := os.MkdirTemp("", "rookery-pgtest-")
 	if err != nil {
-		return "", err
+		return area{}, err
 	}
 	// Started as root, the server runs as another user, who must pass through.
 	if err := os.Chmod(dir, 0o711); err != nil {
-		return "", err
+		return area{}, err
 	}
-	return dir, reapAtExit(dir)
+	lifeline, err := reapAtExit(dir)
+	return area{dir, lifeline}, err
 })
 
 // reaper waits for the end of its standard input, then stops every server under $1, private
@@ -55,18 +64,13 @@ for f in "$1"/*/pgdata/postmaster.pid; do
 done
 rm -rf "$1"`
 
-// lifeline is the write end of the reaper's standard input. Kept here, it closes when the
-// process ends and not when the garbage collector finds it.
-var lifeline io.WriteCloser
-
-func reapAtExit(dir string) error {
+func reapAtExit(dir string) (lifeline io.WriteCloser, err error) {
 	cmd := exec.CommandContext(context.Background(), "/bin/sh", "-c", reaper, "sh", dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // survives Ctrl-C in the terminal
-	var err error
 	if lifeline, err = cmd.StdinPipe(); err != nil {
-		return err
+		return nil, err
 	}
-	return cmd.Start()
+	return lifeline, cmd.Start()
 }
 
 // base is the URL of the server that all tests of the binary share.
@@ -74,13 +78,13 @@ var base = sync.OnceValues(func() (string, error) {
 	if url := os.Getenv(urlVariable); url != "" {
 		return url, nil
 	}
-	dir, err := scratch()
+	at, err := scratch()
 	if err != nil {
 		return "", err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	e, err := persistence.StartEmbedded(ctx, persistence.EmbeddedConfig{Dir: filepath.Join(dir, "shared"), Settings: settings})
+	e, err := persistence.StartEmbedded(ctx, persistence.EmbeddedConfig{Dir: filepath.Join(at.dir, "shared"), Settings: settings})
 	if err != nil {
 		return "", fmt.Errorf("start the Postgres for tests: %w", err)
 	}
@@ -92,11 +96,11 @@ var base = sync.OnceValues(func() (string, error) {
 // removed when the test ends.
 func Dir(t testing.TB) string {
 	t.Helper()
-	parent, err := scratch()
+	at, err := scratch()
 	if err != nil {
 		t.Fatalf("make a directory: %v", err)
 	}
-	dir, err := os.MkdirTemp(parent, "dir-")
+	dir, err := os.MkdirTemp(at.dir, "dir-")
 	if err == nil {
 		err = os.Chmod(dir, 0o711)
 	}

@@ -63,11 +63,11 @@ func TestChild(t *testing.T) {
 	}
 	New(t)
 	NewServer(t)
-	dir, err := scratch()
+	at, err := scratch()
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Println("dir", dir)
+	fmt.Println("dir", at.dir)
 	select {} // until killed
 }
 
