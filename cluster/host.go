@@ -290,7 +290,14 @@ func (h *host) detach(out outcome) {
 		h.started()
 	}
 	h.state = stopped
-	calls := h.calls
+	// Taken off the list while nobody else can: a late reply looks at the links.
+	var owed []*call
+	for c := h.calls; c != nil; {
+		next := c.next
+		c.next, c.prev = nil, nil
+		owed = append(owed, c)
+		c = next
+	}
 	h.calls, h.backlog = nil, nil
 	if h.limit != nil {
 		h.limit.Stop()
@@ -303,11 +310,8 @@ func (h *host) detach(out outcome) {
 		close(h.gone)
 	}
 	h.mu.Unlock()
-	for c := calls; c != nil; {
-		next := c.next
-		c.next, c.prev = nil, nil
+	for _, c := range owed {
 		c.finish(out)
-		c = next
 	}
 }
 

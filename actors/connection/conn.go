@@ -30,6 +30,7 @@ type conn struct {
 	srv   *Server
 	codec codec
 	pid   *actor.PID
+	yield func()       // gives back what the client's address may have
 	inbox atomic.Int32 // weight of what is in hand
 
 	slot               uint8 // these three under the mutex of the registry
@@ -169,6 +170,7 @@ func (c *conn) settle(ctx actor.Context) {
 	c.loggedOut()
 	c.stopTimer()
 	c.srv.conns.remove(c)
+	c.yield()
 	ctx.Stop(ctx.Self())
 }
 

@@ -131,7 +131,9 @@ func TestNativeCloseCodes(t *testing.T) {
 }
 
 func TestNativeUpgrade(t *testing.T) {
-	w := newWorld(t, func(s *settings) { s.origin = func(o string) bool { return o == "https://good.example" } })
+	w := newWorld(t, func(s *settings) {
+		s.origin = func(r *http.Request) bool { return r.Header.Get("Origin") == "https://good.example" }
+	})
 	s := w.nodes[0]
 	if _, err := tryDial(t, s, "/ws", http.Header{"Origin": {"https://bad.example"}}); err == nil || !strings.Contains(err.Error(), "403") {
 		t.Errorf("bad origin: %v", err)

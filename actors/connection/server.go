@@ -51,9 +51,9 @@ type Config struct {
 	Communities func(ctx context.Context, user protocol.UserID) ([]protocol.Community, error)
 	// Address is the client's address behind trusted proxies. Default: the peer.
 	Address func(*http.Request) string
-	// Origin decides about the Origin header of the native protocol. Default:
-	// every origin; the token is not a cookie.
-	Origin func(origin string) bool
+	// Origin decides about requests for the native protocol that have an Origin
+	// header. Default: every origin; the token is not a cookie.
+	Origin func(*http.Request) bool
 
 	Limits Limits
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/rookery-chat/rookery/actors/socket"
+	"github.com/rookery-chat/rookery/protocol"
 	"github.com/rookery-chat/rookery/protocol/rookeryws"
 	"github.com/rookery-chat/rookery/protocol/socketio"
 )
@@ -45,12 +46,11 @@ func (s *Server) ServeSocketIO(w http.ResponseWriter, r *http.Request) {
 // ServeNative answers /ws. It returns as soon as the connection is made;
 // nothing of the request is kept.
 func (s *Server) ServeNative(w http.ResponseWriter, r *http.Request) {
-	origin := r.Header.Get("Origin")
 	switch {
 	case !wantsWebsocket(r):
 		w.Header().Set("Upgrade", "websocket")
 		http.Error(w, "This is a websocket", http.StatusUpgradeRequired)
-	case origin != "" && s.cfg.Origin != nil && !s.cfg.Origin(origin):
+	case s.cfg.Origin != nil && r.Header.Get("Origin") != "" && !s.cfg.Origin(r):
 		http.Error(w, "Origin not allowed", http.StatusForbidden)
 	case s.mayConnect(w, r):
 		up := ws.HTTPUpgrader{Timeout: upgradeTimeout, Protocol: func(p string) bool { return p == rookeryws.Subprotocol }}
@@ -114,7 +114,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, up ws.HTTPUpgra
 		}
 	}
 	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
-	c := &conn{srv: s, codec: k, pending: &pending{
+	c := &conn{srv: s, codec: k, yield: protocol.PeerOf(r.Context()).Hold(protocol.UserID{}), pending: &pending{
 		address:       s.cfg.Address(r),
 		agent:         s.agents.intern(r.UserAgent()),
 		authorization: strings.Clone(r.Header.Get("Authorization")),
@@ -122,6 +122,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, up ws.HTTPUpgra
 	c.pid = s.root.Spawn(s.props)
 	s.root.Send(c.pid, &begin{c})
 	if !s.conns.add(c) {
+		c.yield()
 		s.root.Stop(c.pid)
 		_ = nc.Close()
 		return

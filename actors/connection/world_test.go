@@ -69,7 +69,7 @@ type settings struct {
 	limits connection.Limits
 	relay  relay.Config
 	poller socket.Config
-	origin func(string) bool
+	origin func(*http.Request) bool
 }
 
 func newWorld(t testing.TB, opts ...option) *world {

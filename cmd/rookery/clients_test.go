@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -281,7 +282,7 @@ func online(t *testing.T, events []event, user string) int {
 }
 
 func status(err error) int {
-	if e, ok := err.(*load.StatusError); ok {
+	if e, ok := errors.AsType[*load.StatusError](err); ok {
 		return e.Status
 	}
 	return 0

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"testing"
 	"time"
@@ -197,7 +198,7 @@ func (c *nativeClient) closeCode() ws.StatusCode {
 	}
 	for {
 		_, _, err := wsutil.ReadServerData(c.conn)
-		if closed, ok := err.(wsutil.ClosedError); ok {
+		if closed, ok := errors.AsType[wsutil.ClosedError](err); ok {
 			return closed.Code
 		}
 		if err != nil {

@@ -81,7 +81,7 @@ func writePrivate(path string, content []byte) error {
 	if err != nil {
 		return fmt.Errorf("write secrets: %w", err)
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }() // which is there only if it was not renamed
 	_, err = f.Write(content)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {

@@ -11,7 +11,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -50,11 +52,12 @@ type server struct {
 	http    *httpapi.Server
 	profile *http.Server
 	ready   atomic.Bool
+	started time.Time
 }
 
 // newServer makes the parts, from the bottom up.
 func newServer(ctx context.Context, cfg *config, keys *secrets, db *persistence.DB, log *slog.Logger) (_ *server, err error) {
-	s := &server{cfg: cfg, log: log, db: db}
+	s := &server{cfg: cfg, log: log, db: db, started: time.Now()}
 	defer func() {
 		if err != nil {
 			s.abandon()
@@ -176,6 +179,7 @@ func (s *server) openEdges() error {
 		Log:         s.log,
 		Communities: s.db.CommunitiesOf,
 		Address:     func(r *http.Request) string { return protocol.PeerOf(r.Context()).Address },
+		Origin:      func(r *http.Request) bool { return allowedOrigin(origins, r) },
 		Limits:      connection.Limits{Off: !limited},
 	})
 	// Clients expect both parts. Without a Redis its work is done in this process,
@@ -199,9 +203,24 @@ func (s *server) openEdges() error {
 	return nil
 }
 
+// allowedOrigin lets pages of this server and of the configured origins open
+// native websockets.
+func allowedOrigin(origins []string, r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	own, err := url.Parse(origin)
+	return slices.Contains(origins, origin) || err == nil && own.Host != "" && strings.EqualFold(own.Host, r.Host)
+}
+
+// settling is how long a node that should join others waits for them before it
+// serves alone: what actors elsewhere send reaches it only when they know it.
+const settling = 5 * time.Second
+
 func (s *server) isReady(ctx context.Context) error {
-	if !s.ready.Load() {
+	switch {
+	case !s.ready.Load():
 		return errors.New("starting or stopping")
+	case s.cfg.join != "" && len(s.node.View().Members) == 1 && time.Since(s.started) < settling:
+		return errors.New("looking for the other nodes")
 	}
 	return s.db.Ping(ctx)
 }

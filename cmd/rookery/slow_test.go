@@ -16,7 +16,9 @@ import (
 func TestSlowReader(t *testing.T) {
 	const (
 		sockets  = 1000
-		messages = 600
+		senders  = 24
+		rounds   = 24
+		messages = senders * rounds
 		size     = 4000
 	)
 	n := startNode(t)
@@ -46,16 +48,20 @@ func TestSlowReader(t *testing.T) {
 	}
 	got := make([]atomic.Int64, sockets-1)
 	var dialed sync.WaitGroup
-	var complete sync.WaitGroup
-	complete.Add(sockets - 1)
+	var total atomic.Int64 // of all sockets
+	round := make(chan int64, rounds)
 	gate := make(chan struct{}, 50)
 	for i := range sockets - 1 {
 		dialed.Go(func() {
 			gate <- struct{}{}
 			defer func() { <-gate }()
 			_, err := load.Dial(ctx, n.addr, load.Options{Token: tokens[i%len(tokens)], From: fmt.Sprintf("127.0.1.%d", 1+i%200), OnFrame: func(b []byte) {
-				if bytes.HasPrefix(b, []byte(`42["newMessage"`)) && got[i].Add(1) == messages {
-					complete.Done()
+				if !bytes.HasPrefix(b, []byte(`42["newMessage"`)) {
+					return
+				}
+				got[i].Add(1)
+				if n := total.Add(1); n%((sockets-1)*senders) == 0 {
+					round <- n
 				}
 			}})
 			if err != nil {
@@ -70,35 +76,29 @@ func TestSlowReader(t *testing.T) {
 	before := rss(t, n)
 	close(stop)
 	text := strings.Repeat("x", size)
-	var senders sync.WaitGroup
-	for i := range 24 {
-		senders.Go(func() {
-			s, err := load.Dial(ctx, n.addr, load.Options{Token: w.owner.Token})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			for range messages / 24 {
-				if _, err := s.SendMessage(ctx, w.owner.General, fmt.Sprint(i, text)); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
-	senders.Wait()
-	all := make(chan struct{})
-	go func() { complete.Wait(); close(all) }()
-	select {
-	case <-all:
-	case <-ctx.Done():
-		missing := 0
-		for i := range got {
-			if got[i].Load() != messages {
-				missing++
-			}
+	speakers := make([]*load.Socket, senders)
+	for i := range speakers {
+		if speakers[i], err = load.Dial(ctx, n.addr, load.Options{Token: w.owner.Token}); err != nil {
+			t.Fatal(err)
 		}
-		t.Fatalf("%d sockets did not get everything", missing)
+	}
+	// The next round begins when the others have the last one: none of them can
+	// be taken for slow, however busy the machine is.
+	for r := range rounds {
+		var sent sync.WaitGroup
+		for i, s := range speakers {
+			sent.Go(func() {
+				if _, err := s.SendMessage(ctx, w.owner.General, fmt.Sprint(r, i, text)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		sent.Wait()
+		select {
+		case <-round:
+		case <-ctx.Done():
+			t.Fatalf("round %d: only %d of %d events arrived", r, total.Load(), (r+1)*senders*(sockets-1))
+		}
 	}
 	for i := range got {
 		if c := got[i].Load(); c != messages {
