@@ -155,7 +155,7 @@ func (n *Node) checkOnce(now time.Time) {
 			if err != nil { // integers only: cannot happen
 				continue
 			}
-			n.post(m.door, &wirepb.Envelope{Type: signalQuery, Body: body, Node: m.hash}, n.sender(0), urgent)
+			_ = n.post(m.door, &wirepb.Envelope{Type: signalQuery, Body: body, Node: m.hash}, n.sender(0), urgent) // asked again in the next round
 		}
 	}
 }

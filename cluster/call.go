@@ -90,9 +90,9 @@ type call struct {
 }
 
 // finish answers the call if nobody did yet.
-func (c *call) finish(out outcome) bool {
+func (c *call) finish(out outcome) {
 	if !c.done.CompareAndSwap(false, true) {
-		return false
+		return
 	}
 	if c.local != nil {
 		c.local.answer(out)
@@ -102,7 +102,6 @@ func (c *call) finish(out outcome) bool {
 		n.ledger.remove(c)
 	}
 	c.host.forget(c)
-	return true
 }
 
 // reply turns what an actor said into an outcome.

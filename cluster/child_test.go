@@ -102,8 +102,9 @@ func childMain(join string) {
 	fmt.Println("started", n.Addr(), n.ID())
 	<-term
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := n.Stop(ctx); err != nil {
+	err = n.Stop(ctx)
+	cancel()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}

@@ -80,7 +80,7 @@
 // the survivor of a crash could not serve otherwise. When the partition heals the
 // smaller side rejoins.
 //
-// Passivation by a sweep, not by the library's receive timeout, which races and
+// Passivation by a sweep (2026-11), not by the library's receive timeout, which races and
 // costs memory per actor. Panics stop a virtual actor, whose state is in storage,
 // and restart a named one, which nobody else would start again.
 //

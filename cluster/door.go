@@ -90,7 +90,7 @@ func (d *door) request(env *wirepb.Envelope, sender *actor.PID) {
 		message.Message, message.Sender = c, &c.from
 		n.ledger.add(c)
 	}
-	v := answered
+	var v verdict
 	if env.Kind == "" {
 		v = n.deliverNamed(env.Id, message, c)
 	} else {

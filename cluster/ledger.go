@@ -102,7 +102,7 @@ func (l *ledger) accept(now time.Time) {
 		}
 		s.mu.Unlock()
 		for _, to := range tell {
-			l.node.post(to, &wirepb.Envelope{Type: signalAccepted}, nil, urgent)
+			_ = l.node.post(to, &wirepb.Envelope{Type: signalAccepted}, nil, urgent) // the asker, not told, tries again
 		}
 	}
 }

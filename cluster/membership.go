@@ -41,17 +41,16 @@ const (
 // One goroutine, run, owns everything below mu and publishes; memberlist's
 // callbacks only wake it.
 type membership struct {
-	node        *Node
-	bindHost    string
-	bindPort    int
-	host        string // advertised
-	remotePort  int
-	starting    context.Context
-	startMember sync.Once
-	wakeup      chan struct{}
-	notices     chan notice
-	publishing  sync.Mutex // one view at a time, in order
-	dialling    atomic.Bool
+	node       *Node
+	bindHost   string
+	bindPort   int
+	host       string // advertised
+	remotePort int
+	starting   context.Context
+	wakeup     chan struct{}
+	notices    chan notice
+	publishing sync.Mutex // one view at a time, in order
+	dialling   atomic.Bool
 
 	mu        sync.Mutex
 	id        string

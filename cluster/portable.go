@@ -42,6 +42,7 @@ func portable(t reflect.Type, path string, seen map[reflect.Type]bool) error {
 		return portable(t.Elem(), path+"[]", seen)
 	case reflect.Struct:
 		return portableFields(t, path, seen)
+	default: // plain values arrive as they are
 	}
 	return nil
 }

@@ -153,7 +153,7 @@ func TestRepliesAfterTheTurn(t *testing.T) {
 				}()
 			case add:
 				f := actor.NewFuture(ctx.ActorSystem(), 10*time.Second)
-				ctx.ReenterAfter(f, func(any, error) { cluster.Reply(ctx, total{m.N}) })
+				ctx.ReenterAfter(f, func(any, error) { cluster.Reply(ctx, total(m)) })
 				ctx.Send(f.PID(), "go on")
 			}
 		})
