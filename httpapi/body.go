@@ -31,9 +31,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (json.RawMessage, error) {
 		return nil, nil
 	}
 	form := false
-	switch kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type")); {
-	case err != nil:
-		return nil, nil
+	switch kind, params := mediaType(r); {
 	case kind == "application/x-www-form-urlencoded":
 		form = true
 	case kind != "application/json":
@@ -52,6 +50,15 @@ func readBody(w http.ResponseWriter, r *http.Request) (json.RawMessage, error) {
 		return formJSON(body)
 	}
 	return checkJSON(body)
+}
+
+// mediaType is the type of a body, empty when the header makes no sense.
+func mediaType(r *http.Request) (kind string, params map[string]string) {
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return "", nil
+	}
+	return kind, params
 }
 
 func readLimited(w http.ResponseWriter, r *http.Request) ([]byte, error) {

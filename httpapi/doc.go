@@ -28,5 +28,5 @@
 //     who are nobody (IPv6: the /64), in Redis when there is one, so that nodes
 //     share them. When Redis fails, each node limits on its own (2026-11).
 //   - Entity tags cost one hash of a body that is in memory anyway; they are made
-//     for GET only.
+//     for GET only (2026-11).
 package httpapi

@@ -77,7 +77,7 @@ func (x *exchange) fail(err error) {
 // one line is logged.
 func (x *exchange) end() {
 	if p := recover(); p != nil {
-		if p == http.ErrAbortHandler {
+		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(p)
 		}
 		x.log(slog.LevelError, "request panicked", fmt.Errorf("%v\n%s", p, debug.Stack()))

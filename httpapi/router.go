@@ -113,7 +113,7 @@ func (n *node) find(method string, path []string, values []string) (*route, []st
 
 // lower is strings.ToLower without work for what is lower already.
 func lower(s string) string {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if c := s[i]; c >= 'A' && c <= 'Z' || c >= 0x80 {
 			return strings.ToLower(s)
 		}

@@ -405,7 +405,7 @@ func TestAbortedBody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.StatusCode != 400 {
+	if res.StatusCode != http.StatusBadRequest {
 		t.Errorf("status = %d", res.StatusCode)
 	}
 	_ = res.Body.Close()

@@ -223,8 +223,9 @@ func (s *Server) logout(x *exchange) error {
 // leaving tells who logs out.
 func (s *Server) leaving(x *exchange) (protocol.Caller, error) {
 	caller, err := s.authenticate(x)
-	if err == nil || err != error(protocol.ErrUnauthorized) {
-		return caller, err // revoked and banned are explained
+	// Not errors.Is: revoked and banned, which have the same code, are explained.
+	if known, _ := errors.AsType[*protocol.Error](err); known != protocol.ErrUnauthorized {
+		return caller, err
 	}
 	caller, _, gone := s.cfg.Gate.ReadAccess(accessToken(x.r))
 	if gone != nil {
