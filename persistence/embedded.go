@@ -225,11 +225,11 @@ func lockDir(dir string) (*os.File, error) {
 		}
 		return nil, fmt.Errorf("lock database directory: %w", &os.PathError{Op: "flock", Path: name, Err: err})
 	}
-	if err := f.Truncate(0); err == nil {
+	if err = f.Truncate(0); err == nil {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {
-		_ = f.Close()
+		unlockDir(f)
 		return nil, fmt.Errorf("lock database directory: %w", err)
 	}
 	return f, nil

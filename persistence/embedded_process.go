@@ -173,8 +173,8 @@ func (c *cluster) stopOrphan(ctx context.Context) error {
 		return fmt.Errorf("look for a running Postgres: %w", err)
 	}
 	first, rest, _ := bytes.Cut(b, []byte("\n"))
-	pid, err := strconv.Atoi(string(bytes.TrimSpace(first)))
-	if err != nil || pid <= 1 || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+	pid := processID(first)
+	if pid <= 1 || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 		return nil // Postgres itself clears what a dead server left
 	}
 	if !processRuns(pid) || !c.isServer(ctx, pid) {
@@ -195,6 +195,15 @@ func (c *cluster) stopOrphan(ctx context.Context) error {
 		}
 	}
 	return fmt.Errorf("stop the Postgres that was left running: process %d does not end", pid)
+}
+
+// processID reads the id of a process; 0 for what is none.
+func processID(text []byte) int {
+	pid, err := strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 32)
+	if err != nil {
+		return 0
+	}
+	return int(pid)
 }
 
 func awaitGone(ctx context.Context, pid int) (bool, error) {

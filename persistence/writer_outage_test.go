@@ -160,7 +160,7 @@ func (p *proxy) copy(to, from net.Conn, answers bool) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
-		if n > 0 && !(answers && p.deaf.Load()) {
+		if lost := answers && p.deaf.Load(); n > 0 && !lost {
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
 			}

@@ -43,8 +43,8 @@ func TestWriterIsolatesPoison(t *testing.T) {
 	for n := range 300 {
 		o := owners[n%3]
 		row := persistence.Row(newEntry(o, n))
-		if make := poison[n]; make != nil {
-			row = make(o)
+		if poisoned := poison[n]; poisoned != nil {
+			row = poisoned(o)
 		}
 		enqueue(t, w, o, got.expect(n), row)
 	}
