@@ -23,9 +23,11 @@
 //
 //   - Requests are decoded and validated once, at the edge, and travel as typed
 //     Command[Req] values; permission is checked before validity is reported,
-//     because the contract says so, hence Command.Invalid.
+//     because the contract says so, hence Command.Invalid (2026-11).
 //   - The id of a new message is chosen by the edge, so that a retry after a
-//     lost reply or a dead owner carries the same id and can't store it twice.
+//     lost reply or a dead owner carries the same id and can't store it twice
+//     (2026-11).
 //   - Instants are whole milliseconds since 1970: the contract shows three
-//     digits, and equal instants must compare equal after a round trip.
+//     digits, and equal instants must compare equal after a round trip
+//     (2026-11).
 package protocol

@@ -17,9 +17,10 @@
 // # Decisions
 //
 //   - Field numbers are never reused; unknown fields are ignored, so that nodes
-//     of two versions can be members of one cluster during a rolling update.
+//     of two versions can be members of one cluster during a rolling update
+//     (2026-11).
 //   - protoc-gen-go is pinned in the go:generate line and the result is
-//     committed; building needs no protoc.
+//     committed; building needs no protoc (2026-11).
 package wirepb
 
 //go:generate sh -c "GOBIN=$(pwd)/.bin go install google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12 && PATH=$(pwd)/.bin:$PATH protoc --go_out=. --go_opt=paths=source_relative envelope.proto; rm -rf .bin"

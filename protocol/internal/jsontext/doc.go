@@ -8,4 +8,13 @@
 // # Concurrency
 //
 // Pure functions.
+//
+// # What it does not do
+//
+// It validates nothing and builds no values: encoding/json does.
+//
+// # Decisions
+//
+//   - Text is validated once, by json.Valid, and then cut by hand: decoding into
+//     json.RawMessage would scan and copy each payload again (2026-11).
 package jsontext
