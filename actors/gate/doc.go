@@ -22,15 +22,15 @@
 // # Decisions
 //
 //   - Rights come from the account's row, never from the token: the claim "role"
-//     is for clients only. So a change acts at once (contract a-auth 1).
+//     is for clients only. So a change acts at once (2026-11).
 //   - A change is told to every node and acknowledged (Forget) before whoever made
 //     it gets his answer; a node that is cut off goes on with what it knows for at
 //     most the cache's 10 s (2026-11).
 //   - A load that began before a Forget must not fill the cache after it, so every
-//     entry carries the generation of its shard, and a Forget moves it on.
+//     entry carries the generation of its shard, and a Forget moves it on (2026-11).
 //   - The signature of a token is checked once per node, its expiry and its account
 //     every time (2026-11).
 //   - Access and refresh tokens have separate keys, so that one never passes for
 //     the other. A refresh token is good only with its row; the signature spares
-//     Postgres the garbage.
+//     Postgres the garbage (2026-11).
 package gate
