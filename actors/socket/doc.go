@@ -43,8 +43,9 @@
 //     turn. Write interest is armed only while a socket is blocked. (2026-11)
 //   - The epoll descriptor itself is parked in the runtime's poller, so an idle
 //     loop holds no thread and waking it is an ordinary goroutine switch.
+//     (2026-11)
 //   - Reads and writes are raw system calls: the descriptors never block, so
-//     telling the scheduler about each call would only cost.
+//     telling the scheduler about each call would only cost. (2026-11)
 //   - A quiet socket is written at once from the shared bytes: no copy, no
 //     queue, no allocation. A socket that was written less than a tick ago
 //     queues, and its next Flush writes everything with one writev. So the
@@ -55,10 +56,11 @@
 //     with it, 60,000/s and a growing backlog without)
 //   - A consumer that stays slow is closed, not throttled and not skipped:
 //     frames are never dropped from the middle, so what a client has seen is
-//     always a prefix, which is what resume needs.
+//     always a prefix, which is what resume needs. (2026-11)
 //   - OnClose is never called from inside Push or Close: those run under the
-//     locks of their callers.
+//     locks of their callers. (2026-11)
 //   - Connections without a descriptor of their own (TLS), and every connection
 //     on systems other than Linux, use one reading goroutine and a writing
 //     goroutine while there is something to write, behind the same interface.
+//     (2026-11)
 package socket
