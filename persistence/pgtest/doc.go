@@ -15,10 +15,22 @@
 // All functions may be called from parallel tests. A database belongs to one test, which must
 // have given back its connections when it ends: a leak fails the test.
 //
+// # What it does not do
+//
+// It fills no tables and replaces no part of persistence. Nothing here survives a crash of the
+// machine, except on a NewDurableServer, which is for benchmarks.
+//
 // # Clean-up
 //
 // Databases are dropped and private servers stopped when their test ends. The cluster ends
 // with the test binary, however that ends: on Linux the kernel tells it, and everywhere a small
 // shell process, which sees its standard input close, stops what still runs and removes the
 // directory.
+//
+// # Decisions
+//
+//   - A real server instead of a fake: constraints, locks and outages are what the tests are
+//     about (2026-11).
+//   - Clones of a migrated template instead of a transaction per test: the code under test
+//     commits, on several connections (2026-11).
 package pgtest
