@@ -63,10 +63,10 @@ type Channel struct {
 
 // CreateChannel adds a channel to a community.
 type CreateChannel struct {
+	IsPrivate       bool        `json:"isPrivate" rule:"nonempty,bool"`
 	Name            string      `json:"name" rule:"max=100,string,nonempty"`
 	CommunityID     CommunityID `json:"communityId" rule:"uuid,nonempty,string"`
 	Type            string      `json:"type" rule:"enum=TEXT;VOICE"`
-	IsPrivate       bool        `json:"isPrivate" rule:"nonempty,bool"`
 	Position        *float64    `json:"position" rule:"optional,number"` // accepted and ignored
 	SlowmodeSeconds *float64    `json:"slowmodeSeconds" rule:"optional,max=21600,min=0,number"`
 
