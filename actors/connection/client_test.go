@@ -79,6 +79,7 @@ func (c *client) read() (string, error) {
 			_ = ws.WriteFrame(c.conn, ws.MaskFrame(ws.NewPongFrame(f.Payload)))
 		case ws.OpText:
 			return string(f.Payload), nil
+		default: // nothing that the server sends
 		}
 	}
 }

@@ -32,8 +32,9 @@
 // # What it does not do
 //
 // It does not check permissions, validate, or know what an operation does; it
-// does not see events; it does not limit connects per address (the HTTP edge
-// refuses those before the upgrade), only failed logins.
+// does not see events; it does not limit connects per address: the HTTP edge
+// refuses those before the upgrade, and a connection only gives its place back
+// when it ends. Failed logins it counts itself.
 //
 // # Decisions
 //

@@ -122,7 +122,7 @@ func TestSocketIORefusals(t *testing.T) {
 		res := must(http.DefaultClient.Do(req))
 		body := must(io.ReadAll(res.Body))
 		_ = res.Body.Close()
-		if res.StatusCode != 400 || string(body) != test.body || res.Header.Get("Content-Type") != "application/json" {
+		if res.StatusCode != http.StatusBadRequest || string(body) != test.body || res.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: %d %s", test.query, res.StatusCode, body)
 		}
 	}

@@ -114,7 +114,7 @@ func newRule(f, name, arg string, t reflect.Type, list bool) rule {
 		return rule{name: "isArray", message: f + " must be an array", holds: func(v value) bool { return v.kind == array }}
 	case "arrayMin":
 		n := atoi(f, arg)
-		return rule{name: "arrayMinSize", message: fmt.Sprintf("%s must contain at least %d elements", f, n), holds: func(v value) bool {
+		return rule{name: "arrayMinLength", message: fmt.Sprintf("%s must contain at least %d elements", f, n), holds: func(v value) bool {
 			return v.kind == array && len(v.list) >= n
 		}}
 	case "arrayMax":

@@ -71,11 +71,11 @@ func TestValidationTexts(t *testing.T) {
 		{"community, selectors do not count", &protocol.CommunityCreate.Operation, `{"name":"` + strings.Repeat("\u2764\uFE0F", 100) + `"}`, nil},
 		{"community, code points count once", &protocol.CommunityCreate.Operation, `{"name":"` + strings.Repeat("😀", 100) + `"}`, nil},
 		{"channel, wrong types", &protocol.ChannelCreate.Operation, `{"communityId":"x","isPrivate":"no","name":"","type":"FOO"}`, []string{
-			"name should not be empty", "communityId must be a UUID", "type must be one of the following values: TEXT, VOICE", "isPrivate must be a boolean value"}},
+			"isPrivate must be a boolean value", "name should not be empty", "communityId must be a UUID", "type must be one of the following values: TEXT, VOICE"}},
 		{"channel, nothing", &protocol.ChannelCreate.Operation, `{}`, []string{
+			"isPrivate should not be empty", "isPrivate must be a boolean value",
 			"name must be shorter than or equal to 100 characters", "name must be a string", "name should not be empty", "communityId must be a UUID",
-			"communityId should not be empty", "communityId must be a string", "type must be one of the following values: TEXT, VOICE",
-			"isPrivate should not be empty", "isPrivate must be a boolean value"}},
+			"communityId should not be empty", "communityId must be a string", "type must be one of the following values: TEXT, VOICE"}},
 		{"channel, numbers", &protocol.ChannelCreate.Operation,
 			`{"communityId":"` + someUUID + `","isPrivate":true,"name":"n","type":"TEXT","slowmodeSeconds":99999,"position":"1"}`, []string{
 				"position must be a number conforming to the specified constraints", "slowmodeSeconds must not be greater than 21600"}},
@@ -140,7 +140,7 @@ func TestConstraintNames(t *testing.T) {
 	for _, f := range d.fault.Fields {
 		got = append(got, f.Field+"."+f.Rule)
 	}
-	want := []string{"channelId.isUuid", "spans.arrayMinSize", "spans.isArray", "attachments.isArray"}
+	want := []string{"channelId.isUuid", "spans.arrayMinLength", "spans.isArray", "attachments.isArray"}
 	if !slices.Equal(got, want) {
 		t.Errorf("constraints = %q, want %q", got, want)
 	}

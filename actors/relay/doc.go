@@ -47,13 +47,14 @@
 //     few instructions and a share of a writev here, and a scheduled goroutine
 //     there (about thirty times the cost, 2026-11).
 //   - A room is a dense slice and a member knows its position, so leaving is
-//     O(1), walking is linear in memory and a subscription costs 32 bytes.
+//     O(1), walking is linear in memory and a subscription costs 32 bytes
+//     (2026-11).
 //   - A socket in several topics of one event gets one copy: shards mark it
-//     with the number of the delivery instead of building a set.
+//     with the number of the delivery instead of building a set (2026-11).
 //   - When a change of rooms makes this node graft a topic, what the same room
 //     hears next waits for the answer: the event that tells a user of a new
 //     channel does not overtake the channel's own events. CloseSockets does not
-//     wait.
+//     wait (2026-11).
 //   - A relay that lost its state closes its sockets at the transport: clients
-//     reconnect and refetch, which is always right.
+//     reconnect and refetch, which is always right (2026-11).
 package relay

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"slices"
@@ -49,7 +48,7 @@ type house struct {
 func newHouse(t testing.TB, cfg Config) *house {
 	t.Helper()
 	h := &house{t: t, changed: make(chan struct{})}
-	cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	cfg.Log = slog.New(slog.DiscardHandler)
 	kind := func(name protocol.Kind) cluster.Kind {
 		return cluster.Kind{Name: string(name), Props: func(id string) *actor.Props {
 			return actor.PropsFromFunc(func(ctx actor.Context) { h.owner(id, ctx) })
