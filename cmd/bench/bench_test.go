@@ -5,10 +5,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"testing"
 
 	"github.com/gobwas/ws"
+
+	"github.com/rookery-chat/rookery/protocol/socketio"
 )
 
 // TestMain lets the test binary play the processes that fanout starts.
@@ -21,27 +24,47 @@ func TestMain(m *testing.M) {
 }
 
 func TestEveryDeliveryArrives(t *testing.T) {
-	l := load{Conns: 20, Rate: 200, Size: 400, Seconds: 0.5}
+	l := load{Conns: 20, Rate: 200, Size: 400, Frame: 700, Seconds: 0.5}
 	for _, target := range []target{child{"floor", 0}, child{"floor", 5e6}, child{"transport", 4e6}} {
-		o, err := measure(context.Background(), target, l)
+		s, err := open(context.Background(), target, l.Conns, 8)
 		if err != nil {
-			t.Fatalf("%s: %v", target.name(), err)
+			t.Fatal(err)
 		}
-		if o.got.Frames != 2000 || o.got.Lost != 0 || o.got.Repeated != 0 || o.sent.Deliveries != 2000 || o.sent.CPU <= 0 {
-			t.Errorf("%s: %+v", target.name(), o)
+		defer s.close()
+		for range 3 {
+			o, err := s.round(context.Background(), l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if o.got.Frames != 2000 || o.got.Lost != 0 || o.got.Repeated != 0 || o.sent.Deliveries != 2000 || o.sent.CPU <= 0 {
+				t.Errorf("%s: %+v", target.name(), o)
+			}
 		}
 	}
 }
 
 func TestMarkerIsFound(t *testing.T) {
 	before := monotonic()
-	n, sent, ok := marker(payload(4711, 400, monotonic()))
+	n, sent, ok := marker(payload(4711, 400, 0, monotonic()))
 	if !ok || n != 4711 || sent < before || sent > monotonic() {
 		t.Errorf("%d %d %v", n, sent, ok)
 	}
 	for _, b := range []string{"", "~", "~1:2", "~x:2~", `42["userOnline",{}]`} {
 		if _, _, ok := marker([]byte(b)); ok {
 			t.Errorf("%q has a marker", b)
+		}
+	}
+}
+
+func TestEventsAreFilledUp(t *testing.T) {
+	for _, full := range []int{0, 10, 600, 1300} {
+		l := load{Rate: 1, Size: 400, Frame: full}
+		packet := socketio.AppendEvent(nil, "newMessage", l.event(3, monotonic()))
+		if full > 500 && len(packet) != full {
+			t.Errorf("%d bytes, want %d", len(packet), full)
+		}
+		if !json.Valid(l.event(3, 0)) {
+			t.Errorf("%s", l.event(3, 0))
 		}
 	}
 }

@@ -22,7 +22,7 @@ import (
 // floor is the least that can be done: an epoll loop that accepts subscribers
 // and writes the same bytes to each of them.
 type floor struct {
-	load
+	tick            time.Duration
 	epoll, listener int
 	conns           map[int]*floorConn
 	ready           []int // descriptors of subscribers that finished their handshake
@@ -42,28 +42,32 @@ func runFloor(ctx context.Context, args []string) error {
 	f := &floor{conns: make(map[int]*floorConn), buf: make([]byte, 64<<10)}
 	fs := flag.NewFlagSet("floor", flag.ExitOnError)
 	addr := fs.String("listen", "127.0.0.1:0", "address")
-	f.load.flags(fs)
+	fs.DurationVar(&f.tick, "tick", 0, "join what comes within a tick into one write (0: one write per frame)")
 	_ = fs.Parse(args)
 	runtime.LockOSThread()
 	if err := f.listen(*addr); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	for len(f.ready) < f.Conns {
-		if err := f.poll(50 * time.Millisecond); err != nil {
+	for rounds := orders[load](os.Stdin); ctx.Err() == nil; {
+		select {
+		case l, ok := <-rounds:
+			if !ok {
+				return nil
+			}
+			r, err := f.broadcast(ctx, &l)
+			if err != nil {
+				return err
+			}
+			if err := say(r); err != nil {
+				return err
+			}
+		default:
+		}
+		if err := f.poll(10 * time.Millisecond); err != nil {
 			return err
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 	}
-	if err := say(note{"ready"}); err != nil {
-		return err
-	}
-	r, err := f.broadcast(ctx)
-	if err != nil {
-		return err
-	}
-	return say(r)
+	return ctx.Err()
 }
 
 func (f *floor) listen(addr string) error {
@@ -196,8 +200,8 @@ func (f *floor) isReady(c *floorConn) {
 
 // broadcast sends the load on schedule, and is late rather than incomplete when
 // it cannot keep up.
-func (f *floor) broadcast(ctx context.Context) (report, error) {
-	r := report{Event: "sent", Events: f.events()}
+func (f *floor) broadcast(ctx context.Context, l *load) (report, error) {
+	r := report{Event: "sent", Events: l.events()}
 	begin, origin, cpu, writes := time.Now(), monotonic(), cpuSeconds(), f.writes
 	var joined []byte
 	nextTick := begin
@@ -205,22 +209,22 @@ func (f *floor) broadcast(ctx context.Context) (report, error) {
 		if ctx.Err() != nil {
 			return r, ctx.Err()
 		}
-		wakeAt := begin.Add(f.due(i))
-		if f.Tick > 0 && wakeAt.Before(nextTick) {
+		wakeAt := begin.Add(l.due(i))
+		if f.tick > 0 && wakeAt.Before(nextTick) {
 			wakeAt = nextTick
 		}
 		if err := f.sleepUntil(wakeAt); err != nil {
 			return r, err
 		}
 		joined = joined[:0]
-		for now := time.Now(); i < r.Events && !begin.Add(f.due(i)).After(now); i++ {
-			joined = append(joined, serverFrame(socketio.AppendEvent(nil, "newMessage", payload(i, f.Size, origin+int64(f.due(i)))))...)
-			if f.Tick == 0 {
+		for now := time.Now(); i < r.Events && !begin.Add(l.due(i)).After(now); i++ {
+			joined = append(joined, serverFrame(socketio.AppendEvent(nil, "newMessage", l.event(i, origin)))...)
+			if f.tick == 0 {
 				i++
 				break
 			}
 		}
-		nextTick = time.Now().Add(f.Tick)
+		nextTick = time.Now().Add(f.tick)
 		for _, fd := range f.ready {
 			if err := f.write(fd, joined); err != nil {
 				return r, err
@@ -228,7 +232,7 @@ func (f *floor) broadcast(ctx context.Context) (report, error) {
 		}
 	}
 	r.Seconds = time.Since(begin).Seconds()
-	r.Late = max(0, r.Seconds-f.due(r.Events-1).Seconds())
+	r.Late = max(0, r.Seconds-l.due(r.Events-1).Seconds())
 	r.CPU = cpuSeconds() - cpu
 	r.Deliveries = r.Events * len(f.ready)
 	r.Writes = f.writes - writes

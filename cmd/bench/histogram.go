@@ -16,6 +16,13 @@ func (h *histogram) add(ns int64) {
 	h.total++
 }
 
+func (h *histogram) merge(o *histogram) {
+	for i, n := range o.counts {
+		h.counts[i] += n
+	}
+	h.total += o.total
+}
+
 func bucket(v uint64) int {
 	if v < 8 {
 		return int(v)

@@ -4,35 +4,31 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
+	"io"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// load is what a sender puts on its subscribers.
+// load is what a sender puts on its subscribers in one round.
 type load struct {
-	Conns   int
-	Rate    float64 // events a second, each to every subscriber
-	Size    int     // bytes of a message
-	Seconds float64
-	Tick    time.Duration
+	Conns   int     `json:"conns"`
+	Rate    float64 `json:"rate"`  // events a second, each to every subscriber
+	Size    int     `json:"size"`  // bytes of a message
+	Frame   int     `json:"frame"` // bytes of an event, filled up to when it is smaller
+	Seconds float64 `json:"seconds"`
+	First   int     `json:"first"` // number of the first event: rounds count on
 }
 
 func (l *load) flags(fs *flag.FlagSet) {
 	fs.IntVar(&l.Conns, "conns", 1000, "subscribers")
 	fs.Float64Var(&l.Rate, "rate", 10, "events per second, each to every subscriber")
 	fs.IntVar(&l.Size, "size", 400, "bytes of the message in an event")
+	fs.IntVar(&l.Frame, "frame", 0, "bytes of an event, which is filled up when it is smaller (the server's has more fields)")
 	fs.Float64Var(&l.Seconds, "seconds", 10, "duration")
-	fs.DurationVar(&l.Tick, "tick", 0, "join what comes within a tick into one write (0: one write per frame)")
-}
-
-func (l *load) args() []string {
-	return []string{
-		"--conns", strconv.Itoa(l.Conns), "--rate", strconv.FormatFloat(l.Rate, 'f', -1, 64), "--size", strconv.Itoa(l.Size),
-		"--seconds", strconv.FormatFloat(l.Seconds, 'f', -1, 64), "--tick", l.Tick.String(),
-	}
 }
 
 // events is the number of events of the whole run.
@@ -96,14 +92,27 @@ func marker(b []byte) (n int, sent int64, ok bool) {
 	return n, sent, err1 == nil && err2 == nil
 }
 
-// payload is the argument of an event, shaped like a chat message.
-func payload(n, size int, sent int64) []byte {
-	b := append(make([]byte, 0, size+96), `{"message":{"id":"`...)
+// event is event i of a round as a Socket.IO packet's argument, shaped like a
+// chat message.
+func (l *load) event(i int, origin int64) []byte {
+	return payload(l.First+i, l.Size, l.Frame-eventHead, origin+int64(l.due(i)))
+}
+
+// eventHead is what stands around the argument of an event: 42["newMessage",]
+const eventHead = 17
+
+func payload(n, size, full int, sent int64) []byte {
+	b := append(make([]byte, 0, max(size+96, full)), `{"message":{"id":"`...)
 	b = strconv.AppendInt(b, int64(n), 10)
 	b = append(b, `","spans":[{"type":"PLAINTEXT","text":"`...)
 	b = append(b, message(n, size, sent)...)
-	return append(b, `"}]}}`...)
+	for len(b) < full-len(payloadEnd) {
+		b = append(b, 'y')
+	}
+	return append(b, payloadEnd...)
 }
+
+const payloadEnd = `"}]}}`
 
 // report is what a sender says when it is done.
 type report struct {
@@ -113,6 +122,7 @@ type report struct {
 	Writes     uint64  `json:"writes"`
 	Seconds    float64 `json:"seconds"`
 	CPU        float64 `json:"cpuSeconds"`
+	Postgres   float64 `json:"-"` // cpu seconds
 	PerMillion float64 `json:"cpuSecondsPerMillion"`
 	Late       float64 `json:"lateSeconds"` // how far behind its schedule it was at the end
 }
@@ -132,4 +142,21 @@ type listening struct {
 
 type note struct {
 	Event string `json:"event"`
+}
+
+// orders are what comes on standard input, one JSON object per line, until
+// it ends.
+func orders[T any](in io.Reader) <-chan T {
+	ch := make(chan T)
+	go func() {
+		defer close(ch)
+		for d := json.NewDecoder(in); ; {
+			var v T
+			if d.Decode(&v) != nil {
+				return
+			}
+			ch <- v
+		}
+	}()
+	return ch
 }

@@ -14,14 +14,28 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"floor":       runFloor,
 	"transport":   runTransport,
 	"subscribers": runSubscribers,
+	"senders":     runSenders,
 	"fanout":      runFanout,
+
+	"all":            played("all", memory, storm, serverFanout, serverHighest, sends, history),
+	"server-fanout":  played("server-fanout", serverFanout),
+	"server-highest": played("server-highest", serverHighest),
+	"memory":         played("memory", memory),
+	"storm":          played("storm", storm),
+	"sends":          played("sends", sends),
+	"history":        played("history", history),
+}
+
+// played is the command that runs measurements of the whole server.
+func played(name string, parts ...func(context.Context, *stage) error) func(context.Context, []string) error {
+	return func(ctx context.Context, args []string) error { return play(ctx, name, args, parts...) }
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: bench fanout|floor|transport|subscribers [flags]")
+		fmt.Fprintln(os.Stderr, "usage: bench all|server-fanout|server-highest|memory|storm|sends|history|fanout [flags]")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](ctx, os.Args[2:]); err != nil {

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
@@ -21,46 +20,57 @@ import (
 
 // subscribers are many clients on one epoll loop.
 type subscribers struct {
-	mode     string
-	addr     string
-	path     string
-	tokens   []string
-	conns    int
-	window   int // handshakes under way at once
-	perAddr  int // connections of one source address
-	expect   int // events per connection, after which the run is over
-	idle     time.Duration
-	epoll    int
-	table    map[int]*subscriber
-	buf      []byte
-	ready    int
-	complete int
+	mode    string
+	addr    string
+	path    string
+	tokens  []string
+	conns   int
+	window  int // handshakes under way at once
+	perAddr int // connections of one source address
+	epoll   int
+	table   map[int]*subscriber
+	buf     []byte
+	ready   int
+	closed  int // connections that the server has ended
+	onReady func(c *subscriber)
+	onFrame func(c *subscriber, payload []byte, now int64) bool // of ready ones; true: it was for the caller
+
+	round    round
+	complete int   // connections that have everything
 	last     int64 // when the last event came
 	tally    tally
+}
+
+// round is what subscribers are told to expect. It ends when everybody has got
+// everything, or when nothing came for a while.
+type round struct {
+	First  int     `json:"first"`
+	Expect int     `json:"expect"`
+	Idle   float64 `json:"idle"` // seconds
 }
 
 type subscriber struct {
 	stream
 	fd    int
 	token string
+	index int
 	up    bool // upgraded
 	ready bool
-	next  int // number of the event that comes next
+	got   int      // events of the round
+	seen  []uint64 // a bit for each
 }
 
 // tally is what subscribers say when they are done.
 type tally struct {
-	Event          string  `json:"event"` // "received"
-	Conns          int     `json:"conns"`
-	ConnectSeconds float64 `json:"connectSeconds"`
-	Frames         int     `json:"frames"`
-	Lost           int     `json:"lost"`
-	Repeated       int     `json:"repeated"`
-	Closed         int     `json:"closed"`
-	P50            float64 `json:"p50ms"`
-	P99            float64 `json:"p99ms"`
-	Max            float64 `json:"maxms"`
-	CPU            float64 `json:"cpuSeconds"`
+	Event    string  `json:"event"` // "received"
+	Frames   int     `json:"frames"`
+	Lost     int     `json:"lost"`
+	Repeated int     `json:"repeated"`
+	Closed   int     `json:"closed"`
+	P50      float64 `json:"p50ms"`
+	P99      float64 `json:"p99ms"`
+	Max      float64 `json:"maxms"`
+	CPU      float64 `json:"cpuSeconds"`
 
 	latency histogram
 }
@@ -74,8 +84,6 @@ func runSubscribers(ctx context.Context, args []string) error {
 	fs.IntVar(&s.conns, "conns", 1000, "connections")
 	fs.IntVar(&s.window, "window", 64, "handshakes under way at once")
 	fs.IntVar(&s.perAddr, "per-address", 8, "connections of one source address in 127.0.0.0/8")
-	fs.IntVar(&s.expect, "expect", 0, "events per connection, after which the run is over")
-	fs.DurationVar(&s.idle, "idle", 3*time.Second, "the run is also over when nothing came for this long")
 	tokens := fs.String("tokens", "", "file with an access token per line, used in turn")
 	_ = fs.Parse(args)
 	if err := s.prepare(*tokens); err != nil {
@@ -98,24 +106,42 @@ func (s *subscribers) prepare(tokens string) error {
 	if tokens == "" {
 		return nil
 	}
-	f, err := os.Open(tokens)
-	if err != nil {
-		return err
+	var err error
+	if s.tokens, err = readLines(tokens); err == nil && len(s.tokens) == 0 {
+		err = errors.New("no tokens in the file")
 	}
-	defer f.Close()
-	s.tokens = nil
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if t := strings.TrimSpace(lines.Text()); t != "" {
-			s.tokens = append(s.tokens, t)
-		}
-	}
-	if len(s.tokens) == 0 {
-		return errors.New("no tokens in the file")
-	}
-	return nil
+	return err
 }
 
-func (s *subscribers) run(ctx context.Context) (err error) {
+// connected is the line that says that all subscribers are ready.
+type connected struct {
+	Event   string  `json:"event"` // "ready"
+	Seconds float64 `json:"seconds"`
+}
+
+func (s *subscribers) run(ctx context.Context) error {
+	if err := s.connect(ctx); err != nil {
+		return err
+	}
+	for rounds := orders[round](os.Stdin); ; {
+		select {
+		case r, ok := <-rounds:
+			if !ok {
+				return nil
+			}
+			if err := s.listen(ctx, r); err != nil {
+				return err
+			}
+		default:
+			if err := s.poll(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// connect makes all connections, and says so.
+func (s *subscribers) connect(ctx context.Context) (err error) {
 	if s.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return err
 	}
@@ -129,31 +155,36 @@ func (s *subscribers) run(ctx context.Context) (err error) {
 		if err := s.poll(ctx); err != nil {
 			return err
 		}
-		if s.tally.Closed > 0 {
-			return fmt.Errorf("the server closed %d connections during the handshake", s.tally.Closed)
+		if s.closed > 0 {
+			return fmt.Errorf("the server closed %d connections during the handshake", s.closed)
 		}
 	}
-	s.tally.ConnectSeconds = time.Since(begin).Seconds()
-	if err := say(note{"ready"}); err != nil {
+	return say(connected{"ready", time.Since(begin).Seconds()})
+}
+
+// listen goes through one round.
+func (s *subscribers) listen(ctx context.Context, r round) error {
+	s.round, s.tally, s.complete = r, tally{Event: "received"}, 0
+	for _, c := range s.table {
+		c.got, c.seen = 0, make([]uint64, (r.Expect+63)/64)
+	}
+	if err := say(note{"listening"}); err != nil {
 		return err
 	}
 	s.last = monotonic()
 	cpu := cpuSeconds()
-	for (s.expect == 0 || s.complete < s.conns) && s.tally.Closed < s.conns && monotonic()-s.last < int64(s.idle) {
+	for s.complete < s.conns && s.closed < s.conns && monotonic()-s.last < int64(r.Idle*1e9) {
 		if err := s.poll(ctx); err != nil {
 			return err
 		}
 	}
-	s.tally.CPU = cpuSeconds() - cpu
-	return s.report()
-}
-
-func (s *subscribers) report() error {
 	t := &s.tally
-	t.Event, t.Conns = "received", s.conns
 	for _, c := range s.table {
-		t.Lost += max(0, s.expect-c.next)
+		t.Lost += r.Expect - c.got
+		c.seen = nil
 	}
+	s.round = round{}
+	t.CPU, t.Closed = cpuSeconds()-cpu, s.closed
 	t.P50, t.P99, t.Max = t.latency.quantile(0.5), t.latency.quantile(0.99), t.latency.quantile(1)
 	return say(t)
 }
@@ -185,7 +216,7 @@ func (s *subscribers) dial(i int) error {
 	if s.mode == "native" {
 		protocol = rookeryws.Subprotocol
 	}
-	s.table[fd] = &subscriber{fd: fd, token: s.tokens[i%len(s.tokens)]}
+	s.table[fd] = &subscriber{fd: fd, index: i, token: s.tokens[i%len(s.tokens)]}
 	if _, err := unix.Write(fd, upgradeRequest(s.addr, s.path, protocol)); err != nil {
 		return err
 	}
@@ -195,7 +226,7 @@ func (s *subscribers) dial(i int) error {
 
 func (s *subscribers) poll(ctx context.Context) error {
 	var events [256]unix.EpollEvent
-	n, err := unix.EpollWait(s.epoll, events[:], 100)
+	n, err := unix.EpollWait(s.epoll, events[:], 20)
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		return err
 	}
@@ -213,7 +244,7 @@ func (s *subscribers) read(c *subscriber) error {
 	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR):
 		return nil
 	case err != nil || n == 0:
-		s.tally.Closed++
+		s.closed++
 		return unix.EpollCtl(s.epoll, unix.EPOLL_CTL_DEL, c.fd, nil)
 	}
 	b := s.buf[:n]
@@ -243,6 +274,7 @@ func (s *subscribers) frame(c *subscriber, op ws.OpCode, p []byte, now int64) {
 	case op == ws.OpPing:
 		s.send(c, ws.OpPong, string(p))
 	case op != ws.OpText || len(p) == 0:
+	case c.ready && s.onFrame != nil && s.onFrame(c, p, now):
 	case c.ready && s.count(c, p, now):
 	case s.mode == "native":
 		if strings.HasPrefix(string(p), `{"ev":"ready"`) {
@@ -268,7 +300,7 @@ func (s *subscribers) socketIO(c *subscriber, p string) {
 		s.isReady(c)
 	case strings.HasPrefix(p, "44"):
 		fmt.Fprintln(os.Stderr, "refused:", p)
-		s.tally.Closed++
+		s.closed++
 	}
 }
 
@@ -276,25 +308,33 @@ func (s *subscribers) isReady(c *subscriber) {
 	if !c.ready {
 		c.ready = true
 		s.ready++
+		if s.onReady != nil {
+			s.onReady(c)
+		}
 	}
 }
 
-// count takes an event that carries a marker.
+// count takes an event that carries a marker. Events of earlier rounds are late
+// and were counted as lost.
 func (s *subscribers) count(c *subscriber, p []byte, now int64) bool {
 	n, sent, ok := marker(p)
 	if !ok {
 		return false
 	}
+	n -= s.round.First
+	if n < 0 || n >= s.round.Expect {
+		return true
+	}
 	t := &s.tally
 	t.Frames++
 	t.latency.add(now - sent)
 	s.last = now
-	if n < c.next {
+	if c.seen[n/64]&(1<<(n%64)) != 0 {
 		t.Repeated++
 		return true
 	}
-	t.Lost += n - c.next
-	if c.next = n + 1; c.next == s.expect {
+	c.seen[n/64] |= 1 << (n % 64)
+	if c.got++; c.got == s.round.Expect {
 		s.complete++
 	}
 	return true

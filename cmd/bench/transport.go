@@ -22,7 +22,7 @@ import (
 // transport is actors/socket alone: what it costs over the floor when nothing
 // of a chat server is above it.
 type transport struct {
-	load
+	tick    time.Duration
 	poller  *socket.Poller
 	arrived chan *socket.Socket
 }
@@ -31,13 +31,10 @@ func runTransport(ctx context.Context, args []string) error {
 	t := &transport{arrived: make(chan *socket.Socket, 1024)}
 	fs := flag.NewFlagSet("transport", flag.ExitOnError)
 	addr := fs.String("listen", "127.0.0.1:0", "address")
-	t.load.flags(fs)
+	fs.DurationVar(&t.tick, "tick", 4*time.Millisecond, "join what comes within a tick into one write")
 	_ = fs.Parse(args)
-	if t.Tick == 0 {
-		t.Tick = 4 * time.Millisecond
-	}
 	var err error
-	if t.poller, err = socket.NewPoller(socket.Config{Tick: t.Tick}); err != nil {
+	if t.poller, err = socket.NewPoller(socket.Config{Tick: t.tick}); err != nil {
 		return err
 	}
 	defer t.poller.Close()
@@ -51,23 +48,26 @@ func runTransport(ctx context.Context, args []string) error {
 	if err := say(listening{"listening", ln.Addr().String(), os.Getpid()}); err != nil {
 		return err
 	}
-	sockets := make([]*socket.Socket, 0, t.Conns)
-	for len(sockets) < t.Conns {
+	var sockets []*socket.Socket
+	for rounds := orders[load](os.Stdin); ; {
 		select {
 		case s := <-t.arrived:
 			sockets = append(sockets, s)
+		case l, ok := <-rounds:
+			if !ok {
+				return nil
+			}
+			r, err := t.broadcast(ctx, sockets, &l)
+			if err != nil {
+				return err
+			}
+			if err := say(r); err != nil {
+				return err
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	if err := say(note{"ready"}); err != nil {
-		return err
-	}
-	r, err := t.broadcast(ctx, sockets)
-	if err != nil {
-		return err
-	}
-	return say(r)
 }
 
 // ServeHTTP upgrades a subscriber.
@@ -106,24 +106,24 @@ func (t *transport) OnClose(_ *socket.Socket, err error) {
 
 // broadcast does what a relay does: push each event to every socket, and flush
 // those that ask for it at the next tick.
-func (t *transport) broadcast(ctx context.Context, sockets []*socket.Socket) (report, error) {
-	r := report{Event: "sent", Events: t.events()}
+func (t *transport) broadcast(ctx context.Context, sockets []*socket.Socket, l *load) (report, error) {
+	r := report{Event: "sent", Events: l.events()}
 	before := t.poller.Stats().Writes
 	begin, origin, cpu := time.Now(), monotonic(), cpuSeconds()
 	var deferred []*socket.Socket
-	nextTick := begin.Add(t.Tick)
+	nextTick := begin.Add(t.tick)
 	for i := 0; i < r.Events || len(deferred) > 0; {
 		if ctx.Err() != nil {
 			return r, ctx.Err()
 		}
 		wakeAt := nextTick
-		if at := begin.Add(t.due(i)); i < r.Events && (len(deferred) == 0 || at.Before(nextTick)) {
+		if at := begin.Add(l.due(i)); i < r.Events && (len(deferred) == 0 || at.Before(nextTick)) {
 			wakeAt = at
 		}
 		time.Sleep(time.Until(wakeAt))
 		now := time.Now()
-		for ; i < r.Events && !begin.Add(t.due(i)).After(now); i++ {
-			f := socket.NewFrame(socket.Event{Name: "newMessage", Payload: payload(i, t.Size, origin+int64(t.due(i)))})
+		for ; i < r.Events && !begin.Add(l.due(i)).After(now); i++ {
+			f := socket.NewFrame(socket.Event{Name: "newMessage", Payload: l.event(i, origin)})
 			at := socket.Now()
 			for _, s := range sockets {
 				if s.Push(f, at) {
@@ -136,11 +136,11 @@ func (t *transport) broadcast(ctx context.Context, sockets []*socket.Socket) (re
 				s.Flush()
 			}
 			deferred = deferred[:0]
-			nextTick = time.Now().Add(t.Tick)
+			nextTick = time.Now().Add(t.tick)
 		}
 	}
 	r.Seconds = time.Since(begin).Seconds()
-	r.Late = max(0, r.Seconds-t.due(r.Events-1).Seconds())
+	r.Late = max(0, r.Seconds-l.due(r.Events-1).Seconds())
 	r.CPU = cpuSeconds() - cpu
 	r.Deliveries = r.Events * len(sockets)
 	r.Writes = t.poller.Stats().Writes - before
