@@ -63,6 +63,9 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if os.Getenv("GOGC") == "" {
+		go governGarbage(ctx)
+	}
 	failed := s.start(listener)
 	log.Info("listening", "address", listener.Addr().String())
 	s.greet(ctx, out, listener.Addr())

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// Bounds of the garbage governor.
+const (
+	frugalPercent = 25  // while little is allocated: memory for tens of thousands of idle sockets
+	busyPercent   = 200 // while much is allocated: processor time
+	governEvery   = time.Second
+	busyCycles    = 3  // collections in one period that make it a busy one
+	quietPeriods  = 10 // without a busy one, after which memory is saved again
+)
+
+// governGarbage trades memory for processor time as the load asks for. Most of
+// the heap of a chat server is connections that do nothing; with Go's default
+// the collector lets as much garbage lie beside them. A low percentage halves
+// that and costs nothing while nothing is allocated, but would let the collector
+// run all the time under load. An operator's GOGC is left alone.
+func governGarbage(ctx context.Context) {
+	debug.SetGCPercent(frugalPercent)
+	defer debug.SetGCPercent(100)
+	tick := time.NewTicker(governEvery)
+	defer tick.Stop()
+	cycles := []metrics.Sample{{Name: "/gc/cycles/total:gc-cycles"}}
+	var g governor
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			metrics.Read(cycles)
+			switch g.observe(cycles[0].Value.Uint64()) {
+			case toBusy:
+				debug.SetGCPercent(busyPercent)
+			case toFrugal:
+				debug.SetGCPercent(frugalPercent)
+				debug.FreeOSMemory() // once: what the load left is given back
+			}
+		}
+	}
+}
+
+// governor decides from the number of collections.
+type governor struct {
+	last  uint64
+	busy  bool
+	quiet int // periods since the last busy one
+}
+
+type decision uint8
+
+const (
+	stay decision = iota
+	toBusy
+	toFrugal
+)
+
+func (g *governor) observe(collections uint64) decision {
+	// With the high percentage the same load collects less often.
+	limit := uint64(busyCycles)
+	if g.busy {
+		limit = 1
+	}
+	active := collections-g.last >= limit
+	g.last = collections
+	switch {
+	case active && !g.busy:
+		g.busy, g.quiet = true, 0
+		return toBusy
+	case active:
+		g.quiet = 0
+	case g.busy:
+		if g.quiet++; g.quiet >= quietPeriods {
+			g.busy = false
+			g.last++ // the collection that giving back forces
+			return toFrugal
+		}
+	}
+	return stay
+}
