@@ -25,6 +25,7 @@ func New(cfg Config) *turn.Kind[State] {
 		Leased:    true,
 		Load:      load,
 		Judge:     (*State).judge,
+		Busy:      (*State).unwritten,
 		IdleAfter: cfg.IdleAfter,
 	}
 	turn.On(k, protocol.MessageSend, there((*State).sendMessage), turn.Writes)
@@ -36,6 +37,7 @@ func New(cfg Config) *turn.Kind[State] {
 	turn.On(k, protocol.ReactionRemove, there((*State).removeReaction), turn.Writes)
 	turn.OnMessage(k, (*State).typingChanged)
 	turn.OnMessage(k, (*State).accessChanged)
+	turn.OnMessage(k, (*State).flushReceipts)
 	return k
 }
 

@@ -8,7 +8,7 @@
 //
 // channel_actor.go registers the handlers, state.go is the data. A file per
 // feature: message.go (send, get, edit, delete), page.go, reaction.go,
-// typing.go. access.go judges, recent.go is the ring, detour.go is how a turn
+// typing.go, receipt.go. access.go judges, recent.go is the ring, detour.go is how a turn
 // gets at what is only in Postgres.
 //
 // # Concurrency
@@ -45,4 +45,12 @@
 //     clients, so memory and a fresh load can't disagree on the order (2026-11).
 //   - A refused edit, deletion or reaction is not undone from memory: the message
 //     is read again, and everybody told what it is (2026-11).
+//   - Who sends has read up to his own message. His other sockets are told at
+//     once; the row is not part of what the send's ack stands for. The newest of
+//     every sender waits up to 2 s and all go as one write, because a receipt per
+//     send cost Postgres as much as half of the message itself. A crash, or a
+//     channel that moves to another node, may lose the sender's watermark of the
+//     last 2 s; an activation that is only idle stays until they are queued. A
+//     deletion carries the receipt of its message, so a fresh load, which takes the
+//     highest of rows and receipts, uses no deleted seq again (2026-11).
 package channel

@@ -124,24 +124,26 @@ func (s *State) accept(t turn.Turn, req protocol.SendMessage, spans []protocol.S
 	for i, a := range m.Attachments {
 		rows = append(rows, &persistence.AttachedRow{ID: newRowID(), Message: m.ID, File: a.ID, Position: i})
 	}
-	rows = append(rows, &persistence.ReceiptRow{
-		ID: newRowID(), User: author, Channel: s.id, Message: m.ID, Seq: m.Seq, SentAt: m.SentAt, At: m.SentAt,
-	})
+	read := s.receipts.waiting[author]
+	if mark := receiptOf(m); !s.receipts.add(author, mark) {
+		rows = append(rows, mark.row(s.id, author))
+	}
 	return turn.Outcome{
 		Reply:  m,
 		Rows:   rows,
 		Events: []protocol.Event{event},
+		Timers: s.receipts.timer(),
 		Tells: []turn.Tell{{Kind: protocol.KindUser, ID: author.String(), Msg: &protocol.LastRead{
 			Channel: s.id, Message: m.ID, Seq: m.Seq, At: m.SentAt,
 		}}},
-		Refused: func(t turn.Turn, _ error) turn.Outcome { return s.unsend(t, m, before) },
+		Refused: func(t turn.Turn, _ error) turn.Outcome { return s.unsend(t, m, before, read) },
 	}
 }
 
 // fillHoles puts the rows before others that wait to take the seqs of messages
 // that were refused.
 func (s *State) fillHoles(row *persistence.MessageRow) []persistence.Row {
-	rows := make([]persistence.Row, 0, len(s.holes)+2)
+	rows := make([]persistence.Row, 0, len(s.holes)+1)
 	for _, hole := range s.holes {
 		rows = append(rows, hole)
 	}
@@ -152,9 +154,10 @@ func (s *State) fillHoles(row *persistence.MessageRow) []persistence.Row {
 // unsend takes back a message that Postgres did not take. Its seq is not used
 // again: clients have seen it, and messages after it may be stored. A row without
 // content, which nothing shows, takes its place.
-func (s *State) unsend(t turn.Turn, m *protocol.Message, before protocol.Instant) turn.Outcome {
+func (s *State) unsend(t turn.Turn, m *protocol.Message, before protocol.Instant, read receipt) turn.Outcome {
 	s.forget(m.ID)
 	s.sends.undo(m.ID)
+	s.receipts.undo(*m.AuthorID, m.ID, read)
 	if s.lastSend[*m.AuthorID] == m.SentAt {
 		s.lastSend[*m.AuthorID] = before
 	}
@@ -289,7 +292,7 @@ func (s *State) deleteMessage(t turn.Turn, req protocol.DeleteMessage) (turn.Out
 		s.drop(e)
 		return turn.Outcome{
 			Reply:  &protocol.None{},
-			Rows:   []persistence.Row{&persistence.DeletedRow{ID: req.ID, At: s.now(t)}},
+			Rows:   s.deletion(t, e.msg),
 			Events: []protocol.Event{s.deleted(t, req.ID)},
 			Refused: func(turn.Turn, error) turn.Outcome {
 				if e.msg.ParentMessageID != nil {
@@ -299,6 +302,17 @@ func (s *State) deleteMessage(t turn.Turn, req protocol.DeleteMessage) (turn.Out
 			},
 		}, nil
 	})
+}
+
+// deletion removes a message from Postgres. Its author's watermark is stored with
+// it: the next activation must find its seq there when no newer message is left,
+// so as not to use it again.
+func (s *State) deletion(t turn.Turn, m *protocol.Message) []persistence.Row {
+	rows := []persistence.Row{&persistence.DeletedRow{ID: m.ID, At: s.now(t)}}
+	if m.AuthorID != nil {
+		rows = append(rows, receiptOf(m).row(s.id, *m.AuthorID))
+	}
+	return rows
 }
 
 // drop takes a message out of memory with its replies; of a reply the parent

@@ -29,6 +29,7 @@ type State struct {
 	sends    sends
 	lastSend map[protocol.UserID]protocol.Instant // for slow mode
 	typing   map[protocol.UserID]typing
+	receipts receipts
 
 	lanes   map[laneKey]*lane
 	archive archive
@@ -69,6 +70,7 @@ func newState(id protocol.ChannelID, l *persistence.ChannelLog, a archive) *Stat
 		lanes:    map[laneKey]*lane{},
 		access:   newAccessCache(),
 		sends:    newSends(),
+		receipts: newReceipts(),
 	}
 	for i := range l.Messages {
 		m := l.Messages[i] // a copy: one message must not keep the others in memory

@@ -37,9 +37,11 @@ type world struct {
 
 	events []protocol.Event
 	tells  []turn.Tell
+	timers []turn.Timer
 	grab   func(turn.Outcome) // sees every outcome that is performed; may be nil
 
-	refuse  bool // the next rows are not stored
+	refuse  bool  // the next rows are not stored
+	why     error // what is said then
 	refused []func()
 	stopped bool
 }
@@ -83,7 +85,8 @@ func (sc *schema) exec(t fataler, sql string, args ...any) {
 func (sc *schema) world(t fataler) *world {
 	t.Helper()
 	w := &world{
-		t: t, ctx: context.Background(), db: sc.db, writer: sc.writer, now: 1_700_000_000_000,
+		why: context.Canceled,
+		t:   t, ctx: context.Background(), db: sc.db, writer: sc.writer, now: 1_700_000_000_000,
 		channel: protocol.ChannelID(protocol.NewID[tag]()),
 	}
 	sc.exec(t, `INSERT INTO channel (id, name, community_id) VALUES ($1, $2, $3)`, w.channel, w.channel.String(), sc.com)
@@ -102,7 +105,7 @@ func (w *world) load() {
 		w.settle()
 	}
 	w.s, w.owner = w.fresh()
-	w.stopped = false
+	w.stopped, w.timers = false, nil
 	if old != nil {
 		w.s.access = old.access
 	}
@@ -157,10 +160,11 @@ func (w *world) finish(out turn.Outcome, err error) (any, error) {
 	}
 	w.events = append(w.events, out.Events...)
 	w.tells = append(w.tells, out.Tells...)
+	w.timers = append(w.timers, out.Timers...)
 	w.stopped = w.stopped || out.Stop
 	if len(out.Rows) > 0 && w.refuse {
 		w.refuse = false
-		w.refused = append(w.refused, func() { _, _ = w.finish(out.Refused(w.turn(protocol.Caller{}), context.Canceled), nil) })
+		w.refused = append(w.refused, func() { _, _ = w.finish(out.Refused(w.turn(protocol.Caller{}), w.why), nil) })
 		return nil, protocol.ErrInternal
 	}
 	if len(out.Rows) > 0 {
@@ -188,6 +192,29 @@ func (w *world) settle() {
 	if err := w.writer.Flush(w.ctx, w.owner); err != nil {
 		w.t.Fatalf("flush: %v", err)
 	}
+}
+
+// tick lets the timer come, if one runs.
+func (w *world) tick() {
+	w.t.Helper()
+	if len(w.timers) > 1 {
+		w.t.Fatalf("%d timers run", len(w.timers))
+	}
+	for _, timer := range w.timers {
+		w.timers = nil
+		_, _ = w.finish(w.s.flushReceipts(w.turn(protocol.Caller{}), timer.Msg.(*flushReceipts)))
+	}
+}
+
+// watermark is how far Postgres knows that the user has read; 0: nothing.
+func (w *world) watermark(u protocol.UserID) int64 {
+	w.t.Helper()
+	var seq int64
+	if err := w.db.Pool().QueryRow(w.ctx, `SELECT coalesce(max(last_read_seq), 0) FROM read_receipt WHERE user_id = $1 AND channel_id = $2`,
+		u, w.channel).Scan(&seq); err != nil {
+		w.t.Fatalf("watermark: %v", err)
+	}
+	return seq
 }
 
 func text(s string) []protocol.SpanInput {
