@@ -7,8 +7,12 @@ const rowSize = 256
 
 const spanColumns = `id, message_id, position, type, text, user_id, special_kind, community_id, alias_id`
 
-// Mentions of users and alias groups that don't exist are nulled by the
-// statements: a client may name any id.
+// newSpan are those columns of s, the spans that a statement is given. Users and
+// alias groups that don't exist are nulled: a client may name any id. They are
+// looked up one by one and not joined: most spans name nobody, and for a join
+// Postgres likes to read all users.
+const newSpan = `s.id, s.message_id, s.position, s.type, s.text, (SELECT u.id FROM app_user u WHERE u.id = s.user_id),
+		s.special_kind, s.community_id, (SELECT a.id FROM alias_group a WHERE a.id = s.alias_id)`
 
 // MessageRow stores a new message of a channel with its spans. Its author may
 // be gone by then; the message stays.
@@ -24,20 +28,18 @@ var insertMessages = newStatement(Statement{
 	SQL: `
 	WITH added AS (
 		INSERT INTO message (id, channel_id, seq, author_id, sent_at, deleted_at, nonce, pending_attachments, search_text)
-		SELECT n.id, n.channel_id, n.seq, u.id, n.sent_at, n.deleted_at, nullif(n.nonce, ''), n.pending, n.search_text
+		SELECT n.id, n.channel_id, n.seq, (SELECT u.id FROM app_user u WHERE u.id = n.author_id), n.sent_at, n.deleted_at,
+			nullif(n.nonce, ''), n.pending, n.search_text
 		FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::int[], $9::text[])
 			AS n (id, channel_id, seq, author_id, sent_at, deleted_at, nonce, pending, search_text)
-		LEFT JOIN app_user u ON u.id = n.author_id
 		ON CONFLICT (id) DO NOTHING
 		RETURNING id
 	)
 	INSERT INTO message_span (` + spanColumns + `)
-	SELECT s.id, s.message_id, s.position, s.type, s.text, u.id, s.special_kind, s.community_id, a.id
+	SELECT ` + newSpan + `
 	FROM unnest($10::uuid[], $11::uuid[], $12::int[], $13::text[], $14::text[], $15::uuid[], $16::text[], $17::uuid[], $18::uuid[])
 		AS s (id, message_id, position, type, text, user_id, special_kind, community_id, alias_id)
-	JOIN added ON added.id = s.message_id
-	LEFT JOIN app_user u ON u.id = s.user_id
-	LEFT JOIN alias_group a ON a.id = s.alias_id`,
+	JOIN added ON added.id = s.message_id`,
 	Args: func(rows []Row) []any {
 		args := []any{
 			Column(rows, func(r *MessageRow) protocol.MessageID { return r.Message.ID }),
@@ -85,12 +87,10 @@ var updateMessages = newStatement(Statement{
 		DELETE FROM message_span s USING edit e WHERE s.message_id = e.id AND s.position >= e.spans
 	)
 	INSERT INTO message_span AS old (` + spanColumns + `)
-	SELECT s.id, s.message_id, s.position, s.type, s.text, u.id, s.special_kind, s.community_id, a.id
+	SELECT ` + newSpan + `
 	FROM unnest($5::uuid[], $6::uuid[], $7::int[], $8::text[], $9::text[], $10::uuid[], $11::text[], $12::uuid[], $13::uuid[])
 		AS s (id, message_id, position, type, text, user_id, special_kind, community_id, alias_id)
 	JOIN message m ON m.id = s.message_id
-	LEFT JOIN app_user u ON u.id = s.user_id
-	LEFT JOIN alias_group a ON a.id = s.alias_id
 	ON CONFLICT (message_id, position) DO UPDATE SET id = excluded.id, type = excluded.type, text = excluded.text,
 		user_id = excluded.user_id, special_kind = excluded.special_kind, community_id = excluded.community_id,
 		alias_id = excluded.alias_id`,

@@ -76,7 +76,7 @@ func (l *lane) ring() {
 // expects one row and sends at once.
 func (l *lane) run() {
 	defer close(l.done)
-	defer l.link.release()
+	defer l.link.drop()
 	expect, linger := 1, time.Duration(0)
 	for {
 		batch, ok := l.collect(expect, linger)

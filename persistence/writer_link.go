@@ -16,6 +16,12 @@ var endSession = query(`
 	SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
 	WHERE pid = $1 AND application_name = $2 AND pid <> pg_backend_pid()`)
 
+// planForLane has a session plan each statement once, and by index. Planning costs more than
+// storing a small batch. Statements of lanes look rows up by key, but a plan that was made
+// while a table was small would go on reading all of it when it has grown.
+var planForLane = query(`
+	SELECT set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false)`)
+
 const dropTimeout = time.Second
 
 var (
@@ -95,6 +101,10 @@ func (k *link) open(ctx context.Context) error {
 			return fmt.Errorf("%w: %w", errNoConnection, err)
 		}
 		k.conn = conn
+		if _, err := conn.Exec(ctx, planForLane); err != nil {
+			k.drop()
+			return fmt.Errorf("%w: %w", errNoConnection, err)
+		}
 	}
 	for len(k.lost) > 0 {
 		if err := k.end(ctx, k.lost[0]); err != nil {
@@ -120,19 +130,16 @@ func (k *link) end(ctx context.Context, s session) error {
 	return err
 }
 
-// drop closes the connection for good.
+// drop closes the connection for good: nobody else wants it with the settings of a lane.
 func (k *link) drop() {
+	if k.conn == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), dropTimeout)
 	defer cancel()
 	_ = k.conn.Conn().Close(ctx) // the pool forgets a closed connection
-	k.release()
-}
-
-func (k *link) release() {
-	if k.conn != nil {
-		k.conn.Release()
-		k.conn = nil
-	}
+	k.conn.Release()
+	k.conn = nil
 }
 
 // forgetful errors come from a server or pooler that will not behave on this connection.
