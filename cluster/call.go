@@ -27,7 +27,7 @@ var (
 type Release struct{ Reason Reason }
 
 // Reason is why an activation is to go.
-type Reason int
+type Reason uint8
 
 // The reasons.
 const (
@@ -158,6 +158,17 @@ var hostExtension = ctxext.NextContextExtensionID()
 
 // ExtensionID makes the host findable from the actor's context.
 func (h *host) ExtensionID() ctxext.ContextExtensionID { return hostExtension }
+
+// Identity is the id of the virtual actor whose turn it is, or the name of the
+// named actor. It is known from the first message, Started, and not in the
+// actor's producer. Actors that the cluster did not spawn have none.
+func Identity(ctx actor.Context) string {
+	h := hostOf(ctx)
+	if h == nil {
+		return ""
+	}
+	return h.id
+}
 
 func currentCall(ctx actor.Context) *call {
 	h := hostOf(ctx)

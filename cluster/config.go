@@ -52,7 +52,8 @@ type Kind struct {
 	// Name is short, part of every address and of gossip; no "/".
 	Name string
 	// Props describes one activation. It is called once for each, must not
-	// block, and may return the same value for every id.
+	// block, and should return the same value for every id, which takes much less
+	// memory: the actor learns its id from Identity.
 	Props func(id string) *actor.Props
 	// IdleAfter is how long an activation may go without a message before it is
 	// asked to stop; 0 means never.

@@ -84,6 +84,11 @@
 // costs memory per actor. Panics stop a virtual actor, whose state is in storage,
 // and restart a named one, which nobody else would start again.
 //
+// One Props for all activations of a kind (2026-11). What the cluster adds to it,
+// middleware and supervision, is added once; the host of an actor is found from
+// its context. With a hundred thousand actors that mostly rest, closures of each
+// would be a sixth of the memory.
+//
 // # What it does not do
 //
 // No leases or epochs, no persistence, no exactly-once, no ordering between

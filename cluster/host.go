@@ -33,20 +33,19 @@ type host struct {
 	mu      sync.Mutex
 	state   hostState
 	reason  Reason
+	ended   bool  // stopped and out of its table
+	begun   bool  // Started was handled; only in the actor's turn
+	owed    int32 // number of calls
 	pid     *actor.PID
 	backlog []*actor.MessageEnvelope // while starting
 	calls   *call                    // owed answers, newest first
-	owed    int
-	limit   *time.Timer   // hard stop of a release
-	up      chan struct{} // closed when it is not starting any more; made when needed
-	gone    chan struct{} // closed when ended; made when needed
-	ended   bool          // stopped and out of its table
+	limit   *time.Timer              // hard stop of a release
+	up      chan struct{}            // closed when it is not starting any more; made when needed
+	gone    chan struct{}            // closed when ended; made when needed
 
 	used atomic.Int64 // unix nanoseconds of the last message
 
-	// Only in the actor's turn.
-	current *call
-	begun   bool // Started was handled
+	current *call // only in the actor's turn
 }
 
 func newHost(n *Node, k *kind, id string) *host {
@@ -171,6 +170,8 @@ func (h *host) run(props *actor.Props, name string) error {
 		return nil
 	}
 	h.mu.Unlock()
+	h.node.spawning.Store(name, h)
+	defer h.node.spawning.Delete(name)
 	pid, err := h.node.system.Root.SpawnNamed(h.decorate(props), name)
 	if err != nil {
 		return fmt.Errorf("spawn %s: %w", name, err)
@@ -191,21 +192,39 @@ func (h *host) run(props *actor.Props, name string) error {
 	return nil
 }
 
+// dressed is what actors are spawned with, beside what was given for them. It is
+// kept, because a kind gives the same for all its activations: Props with their
+// middleware are larger than most actors.
+type dressed struct{ given, props *actor.Props }
+
 func (h *host) decorate(props *actor.Props) *actor.Props {
-	strategy := h.node.stopOnPanic
 	if h.kind == nil {
-		strategy = h.node.restartOnPanic
+		return h.node.dress(props, h.node.restartOnPanic)
 	}
+	if d := h.kind.dressed.Load(); d != nil && d.given == props {
+		return d.props
+	}
+	d := &dressed{props, h.node.dress(props, h.node.stopOnPanic)}
+	h.kind.dressed.Store(d)
+	return d.props
+}
+
+func (n *Node) dress(props *actor.Props, strategy actor.SupervisorStrategy) *actor.Props {
 	return props.Clone(
-		actor.WithOnInit(func(ctx actor.Context) { ctx.Set(h) }),
-		actor.WithReceiverMiddleware(h.middleware),
+		actor.WithOnInit(func(ctx actor.Context) {
+			if h, ok := n.spawning.LoadAndDelete(ctx.Self().Id); ok {
+				ctx.Set(h.(*host))
+			}
+		}),
+		actor.WithReceiverMiddleware(plain),
 		actor.WithGuardian(strategy),
 	)
 }
 
-// middleware gives the actor plain values, whatever way they came.
-func (h *host) middleware(next actor.ReceiverFunc) actor.ReceiverFunc {
+// plain gives the actor plain values, whatever way they came.
+func plain(next actor.ReceiverFunc) actor.ReceiverFunc {
 	return func(rc actor.ReceiverContext, env *actor.MessageEnvelope) {
+		h := rc.(actor.Context).Get(hostExtension).(*host)
 		switch m := env.Message.(type) {
 		case *call:
 			h.turn(next, rc, env, m)

@@ -31,6 +31,7 @@ type Node struct {
 	gossip   *membership       // nil for a single node
 	table    *table
 	named    named
+	spawning sync.Map // name -> *host, until the actor's context has it
 	asks     *asks
 	ledger   *ledger
 	peers    *peers

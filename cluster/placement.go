@@ -39,7 +39,8 @@ type identity struct{ kind, id string }
 // kind is a Kind with its counters.
 type kind struct {
 	Kind
-	active atomic.Int64
+	active  atomic.Int64
+	dressed atomic.Pointer[dressed] // of the activation before
 }
 
 func newTable(n *Node) *table {

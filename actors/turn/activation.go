@@ -29,12 +29,16 @@ var errFull = protocol.Unavailable("Too many requests are waiting, please retry"
 
 // Cluster makes the kind known to a node.
 func (k *Kind[S]) Cluster(env *Env) cluster.Kind {
+	var options []actor.PropsOption
+	if k.Sparse {
+		options = append(options, actor.WithMailbox(actor.UnboundedLockfree()))
+	}
+	// One for all: an activation learns its id when it starts.
+	props := actor.PropsFromProducer(func() actor.Actor { return &activation[S]{kind: k, env: env} }, options...)
 	return cluster.Kind{
 		Name:      string(k.Name),
 		IdleAfter: k.IdleAfter,
-		Props: func(id string) *actor.Props {
-			return actor.PropsFromProducer(func() actor.Actor { return newActivation(k, env, id) })
-		},
+		Props:     func(string) *actor.Props { return props },
 	}
 }
 
@@ -42,11 +46,10 @@ func (k *Kind[S]) Cluster(env *Env) cluster.Kind {
 type activation[S any] struct {
 	kind *Kind[S]
 	env  *Env
-	log  *slog.Logger
 	id   string
 
 	state  *S
-	owner  persistence.Owner
+	epoch  int64 // of the lease
 	system *actor.ActorSystem
 	self   *actor.PID
 
@@ -58,7 +61,7 @@ type activation[S any] struct {
 	working  bool                // a structural turn is under way
 	draining atomic.Bool         // set by the mailbox, read by writers too
 	stopped  bool
-	unloaded context.CancelFunc
+	unloaded context.CancelFunc // ends the load; nil when it is over
 }
 
 // request is a message with the means to answer it.
@@ -72,22 +75,30 @@ type again[S any] struct {
 	run func(ctx actor.Context, a *activation[S])
 }
 
-func newActivation[S any](k *Kind[S], env *Env, id string) *activation[S] {
-	return &activation[S]{kind: k, env: env, id: id, log: env.Log.With("kind", string(k.Name), "id", id)}
+// log is made when there is something to say: most activations never do.
+func (a *activation[S]) log() *slog.Logger {
+	return a.env.Log.With("kind", string(a.kind.Name), "id", a.id)
+}
+
+// owner is who the activation's rows are written for.
+func (a *activation[S]) owner() persistence.Owner {
+	return persistence.Owner{Kind: string(a.kind.Name), ID: a.id, Epoch: a.epoch}
 }
 
 // Receive is the life of an activation; everything else is a request.
 func (a *activation[S]) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		a.system, a.self = ctx.ActorSystem(), ctx.Self()
+		a.system, a.self, a.id = ctx.ActorSystem(), ctx.Self(), cluster.Identity(ctx)
 		a.load()
 	case *again[S]:
 		m.run(ctx, a)
 	case *cluster.Release:
 		a.release(ctx, m)
 	case *actor.Stopping:
-		a.unloaded()
+		if a.unloaded != nil {
+			a.unloaded()
+		}
 	case *protocol.Prune:
 		if a.pruned == nil {
 			a.pruned = map[string]struct{}{}
@@ -107,7 +118,6 @@ func (a *activation[S]) Receive(ctx actor.Context) {
 func (a *activation[S]) load() {
 	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
 	a.unloaded = cancel
-	a.owner = persistence.Owner{Kind: string(a.kind.Name), ID: a.id}
 	go func() {
 		defer cancel()
 		state, epoch, err := a.read(ctx)
@@ -119,7 +129,7 @@ func (a *activation[S]) read(ctx context.Context) (*S, int64, error) {
 	var epoch int64
 	if a.kind.Leased {
 		var err error
-		epoch, err = a.env.DB.TakeLease(ctx, a.owner.Kind, a.owner.ID, a.env.Node.ID())
+		epoch, err = a.env.DB.TakeLease(ctx, string(a.kind.Name), a.id, a.env.Node.ID())
 		if err != nil {
 			return nil, 0, fmt.Errorf("take lease: %w", err)
 		}
@@ -135,16 +145,16 @@ func (a *activation[S]) read(ctx context.Context) (*S, int64, error) {
 
 func (a *activation[S]) loaded(ctx actor.Context, state *S, epoch int64, err error) {
 	waiting := a.waiting
-	a.waiting = nil
+	a.waiting, a.unloaded = nil, nil
 	if err != nil {
-		a.log.Warn("actor could not be loaded", "error", err)
+		a.log().Warn("actor could not be loaded", "error", err)
 		for _, r := range waiting {
 			r.reply(nil, protocol.ErrUnavailable)
 		}
 		ctx.Stop(a.self)
 		return
 	}
-	a.state, a.owner.Epoch = state, epoch
+	a.state, a.epoch = state, epoch
 	if a.kind.Start != nil {
 		a.finish(ctx, a.kind.Start(a.state, a.turn(protocol.Caller{})), nil, false, nobody)
 	}
@@ -210,7 +220,7 @@ func hold(queue []request, r request) []request {
 func (a *activation[S]) serve(ctx actor.Context, r request) {
 	h := a.kind.handlers[reflect.TypeOf(r.msg)]
 	if h == nil {
-		a.log.Error("actor has no handler", "type", fmt.Sprintf("%T", r.msg))
+		a.log().Error("actor has no handler", "type", fmt.Sprintf("%T", r.msg))
 		r.reply(nil, protocol.ErrInternal)
 		return
 	}
@@ -316,7 +326,7 @@ func (a *activation[S]) turn(caller protocol.Caller) Turn {
 		Now:    protocol.InstantOf(now()),
 		Caller: caller,
 		Self:   protocol.Origin{Kind: a.kind.Name, ID: a.id},
-		Owner:  a.owner,
+		Owner:  a.owner(),
 		Node:   a.env.Node.ID(),
 	}
 }
@@ -338,10 +348,10 @@ func (a *activation[S]) answer(err error) error {
 	case errors.Is(err, persistence.ErrFenced):
 		return cluster.Moved
 	case persistence.Unreachable(err):
-		a.log.Warn("the database is away", "error", err)
+		a.log().Warn("the database is away", "error", err)
 		return protocol.ErrUnavailable
 	default:
-		a.log.Error("turn failed", "error", err)
+		a.log().Error("turn failed", "error", err)
 		return protocol.ErrInternal
 	}
 }

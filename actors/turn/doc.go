@@ -38,6 +38,8 @@
 //     grafts it back before its socket is told that it has joined. Nobody has to
 //     be asked, and no actor has to be loaded, when a socket connects, and a new
 //     owner after a crash needs nothing but the list of nodes (2026-11).
+//   - What activations can share, or make when it is needed, they don't keep: there
+//     is one per user that is online (2026-11).
 //   - A command whose caller is not yet known to the state parks under that
 //     caller and is resumed in order; others pass (2026-11).
 package turn

@@ -77,7 +77,7 @@ func (a *activation[S]) write(out Outcome, reply func(any, error)) {
 			a.send(&again[S]{func(actor.Context, *activation[S]) {}})
 		}
 	}
-	if err := a.env.Writer.Enqueue(persistence.Write{Owner: a.owner, Rows: out.Rows, Done: done}); err != nil {
+	if err := a.env.Writer.Enqueue(persistence.Write{Owner: a.owner(), Rows: out.Rows, Done: done}); err != nil {
 		done(err)
 	}
 }
@@ -87,7 +87,7 @@ func (a *activation[S]) written(ctx actor.Context, refused func(Turn, error) Out
 	a.inflight.Add(-1)
 	switch {
 	case errors.Is(err, persistence.ErrFenced):
-		a.log.Warn("another node owns this actor, stopping", "epoch", a.owner.Epoch)
+		a.log().Warn("another node owns this actor, stopping", "epoch", a.epoch)
 		a.draining.Store(true)
 		a.refuseHeld()
 	case refused != nil:
@@ -127,6 +127,9 @@ func (a *activation[S]) committed(ctx actor.Context, then Then, err error, struc
 		a.held = a.held[1:]
 		a.serve(ctx, next)
 	}
+	if len(a.held) == 0 {
+		a.held = nil // with what its array still refers to
+	}
 	if a.draining.Load() {
 		a.refuseHeld()
 	}
@@ -165,7 +168,7 @@ func (a *activation[S]) afterGates(users []protocol.UserID, reply func(any, erro
 				for _, u := range users {
 					all.Go(func() {
 						if _, err := a.env.Node.AskNode(ctx, m.ID, gateName, &protocol.AccountChanged{User: u}); err != nil {
-							a.log.Warn("gate did not answer", "node", m.ID, "error", err)
+							a.log().Warn("gate did not answer", "node", m.ID, "error", err)
 						}
 					})
 				}

@@ -38,6 +38,9 @@ type Kind[S any] struct {
 	Busy func(s *S) bool
 	// IdleAfter is how long an unused activation stays; 0: for ever.
 	IdleAfter time.Duration
+	// Sparse kinds have many activations with few messages each: their mailbox
+	// takes less memory at rest, and an allocation per message.
+	Sparse bool
 
 	handlers map[reflect.Type]*handler[S]
 }
