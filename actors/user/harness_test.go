@@ -52,8 +52,9 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) activate(id protocol.UserID) {
 	w.t.Helper()
+	cfg := Config{}.withDefaults()
 	var err error
-	if w.s, err = load(w.t.Context(), Config{}.withDefaults(), w.db, id, w.turn().Now); err != nil {
+	if w.s, err = load(w.t.Context(), &cfg, w.db, id, w.turn().Now); err != nil {
 		w.t.Fatal(err)
 	}
 	w.s.nodes = func() []string {

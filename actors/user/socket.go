@@ -47,17 +47,20 @@ func (s *State) register(t turn.Turn, m *protocol.Connect) (turn.Outcome, error)
 	if s.missing {
 		return turn.Outcome{}, errNoUser
 	}
-	k := s.sockets[m.Conn]
+	k := s.socket(m.Conn)
 	switch {
 	case k == nil && len(s.sockets) >= maxSockets:
 		return turn.Outcome{}, errManySockets
 	case k == nil:
-		k = &socket{}
-		s.sockets[m.Conn] = k
+		if len(s.sockets) == 0 {
+			s.sockets = make([]socket, 0, 1)
+		}
+		s.sockets = append(s.sockets, socket{})
+		k = &s.sockets[len(s.sockets)-1]
 	case k.closing:
 		return turn.Outcome{}, errEnded
 	}
-	*k = socket{node: m.Node, session: m.Session, token: m.Token, idle: m.Idle, beat: t.Now}
+	*k = socket{conn: m.Conn, node: m.Node, session: m.Session, token: m.Token, idle: m.Idle, beat: t.Now}
 	out := turn.Outcome{Timers: s.appeared()}
 	if !s.sweeping {
 		s.sweeping = true
@@ -89,7 +92,7 @@ func (s *State) syncRooms(_ turn.Turn, m *protocol.SyncRooms) (turn.Outcome, err
 }
 
 func (s *State) disconnect(_ turn.Turn, m *protocol.Disconnect) (turn.Outcome, error) {
-	delete(s.sockets, m.Conn)
+	s.drop(func(k socket) bool { return k.conn == m.Conn })
 	return turn.Outcome{Timers: s.vanished()}, nil
 }
 
@@ -97,7 +100,8 @@ func (s *State) disconnect(_ turn.Turn, m *protocol.Disconnect) (turn.Outcome, e
 // node: also those that have not registered with this activation. From now on
 // they don't count and can't come back.
 func (s *State) endSessions(_ turn.Turn, m *protocol.EndSessions) (turn.Outcome, error) {
-	for _, k := range s.sockets {
+	for i := range s.sockets {
+		k := &s.sockets[i]
 		if (m.Session.IsZero() || k.session == m.Session) && (m.Token.IsZero() || k.token == m.Token) {
 			k.closing = true
 		}
@@ -128,11 +132,9 @@ type sweep struct{}
 // communities that the user is online, and sees to lastSeen.
 func (s *State) sweepSockets(t turn.Turn, _ *sweep) (turn.Outcome, error) {
 	nodes := s.nodes()
-	for id, k := range s.sockets {
-		if k.closing || t.Now-k.beat > instants(s.cfg.DeadAfter) || !slices.Contains(nodes, k.node) {
-			delete(s.sockets, id)
-		}
-	}
+	s.drop(func(k socket) bool {
+		return k.closing || t.Now-k.beat > instants(s.cfg.DeadAfter) || !slices.Contains(nodes, k.node)
+	})
 	var out turn.Outcome
 	if n, _ := s.live(); n > 0 {
 		out = s.repeat(t)

@@ -156,7 +156,7 @@ func TestSweep(t *testing.T) {
 	w.now += instants(w.s.cfg.DeadAfter)
 	w.run(w.s.heartbeat(w.turn(), &protocol.Heartbeat{Connect: protocol.Connect{Conn: stays, Node: "n1"}}))
 	r = wait[*sweep](w, r)
-	if len(w.s.sockets) != 1 || w.s.sockets[stays] == nil {
+	if len(w.s.sockets) != 1 || w.s.socket(stays) == nil {
 		t.Errorf("%d sockets, want the one that beats", len(w.s.sockets))
 	}
 	w.now += instants(w.s.cfg.DeadAfter)
@@ -175,7 +175,7 @@ func TestEndSessions(t *testing.T) {
 	w := newWorld(t)
 	first, _ := w.connect("n1")
 	second, _ := w.connect("n2")
-	session := w.s.sockets[first].session
+	session := w.s.socket(first).session
 	r := w.run(w.s.endSessions(w.turn(), &protocol.EndSessions{Session: session, Reason: "logout"}))
 	if r.err != nil || len(r.closes) != 1 || r.closes[0] != (protocol.CloseSockets{User: w.s.user.ID, Session: session, Reason: "logout"}) {
 		t.Fatalf("result = %+v", r)

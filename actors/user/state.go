@@ -13,7 +13,7 @@ import (
 
 // State is one user in memory.
 type State struct {
-	cfg   Config
+	cfg   *Config
 	db    *persistence.DB
 	nodes func() []string // of the cluster, as this node sees it
 
@@ -22,7 +22,7 @@ type State struct {
 	communities []protocol.CommunityID // in the order of joining
 	version     int64                  // of what the sockets may hear
 
-	sockets  map[protocol.ConnID]*socket
+	sockets  []socket // few: a slice takes less than a map
 	sweeping bool
 	settled  bool // every socket has had time to register with this activation
 
@@ -36,6 +36,7 @@ type State struct {
 
 // socket is one registered connection.
 type socket struct {
+	conn    protocol.ConnID
 	node    string
 	session protocol.SessionID
 	token   protocol.AnyID
@@ -44,20 +45,36 @@ type socket struct {
 	closing bool // told to close: counts for nothing
 }
 
-func load(ctx context.Context, cfg Config, db *persistence.DB, id protocol.UserID, now protocol.Instant) (*State, error) {
+func load(ctx context.Context, cfg *Config, db *persistence.DB, id protocol.UserID, now protocol.Instant) (*State, error) {
 	rows, err := db.User(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	s := &State{
-		cfg: cfg, db: db, missing: rows.User == nil, communities: rows.Communities, version: int64(now),
-		sockets: map[protocol.ConnID]*socket{},
+		cfg: cfg, db: db, missing: rows.User == nil, communities: slices.Clip(rows.Communities), version: int64(now),
 	}
 	s.user.ID = id
 	if rows.User != nil {
 		s.user = *rows.User
 	}
 	return s, nil
+}
+
+// socket finds a connection; nil when it is not registered.
+func (s *State) socket(id protocol.ConnID) *socket {
+	for i := range s.sockets {
+		if s.sockets[i].conn == id {
+			return &s.sockets[i]
+		}
+	}
+	return nil
+}
+
+// drop forgets the sockets that match.
+func (s *State) drop(match func(socket) bool) {
+	if s.sockets = slices.DeleteFunc(s.sockets, match); len(s.sockets) == 0 {
+		s.sockets = nil
+	}
 }
 
 // audience is the nodes that hold sockets of the user. Of an activation that is
@@ -68,7 +85,8 @@ func (s *State) audience() []string {
 		return s.nodes()
 	}
 	var nodes []string
-	for _, k := range s.sockets {
+	for i := range s.sockets {
+		k := &s.sockets[i]
 		if !slices.Contains(nodes, k.node) {
 			nodes = append(nodes, k.node)
 		}
@@ -83,7 +101,8 @@ func (s *State) busy() bool {
 
 // live counts the sockets that were not told to close.
 func (s *State) live() (n, active int) {
-	for _, k := range s.sockets {
+	for i := range s.sockets {
+		k := &s.sockets[i]
 		if k.closing {
 			continue
 		}

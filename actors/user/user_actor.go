@@ -45,13 +45,14 @@ func New(cfg Config) *turn.Kind[State] {
 		Audience:  (*State).audience,
 		Busy:      (*State).busy,
 		IdleAfter: cfg.IdleAfter,
+		Sparse:    true,
 	}
 	k.Load = func(ctx context.Context, env *turn.Env, t turn.Turn) (*State, error) {
 		var id protocol.UserID
 		if err := id.UnmarshalText([]byte(t.Self.ID)); err != nil {
 			return nil, fmt.Errorf("user %q: %w", t.Self.ID, err)
 		}
-		s, err := load(ctx, cfg, env.DB, id, t.Now)
+		s, err := load(ctx, &cfg, env.DB, id, t.Now)
 		if err != nil {
 			return nil, err
 		}
