@@ -29,7 +29,8 @@
 //   - A load that began before a Forget must not fill the cache after it, so every
 //     entry carries the generation of its shard, and a Forget moves it on (2026-11).
 //   - The signature of a token is checked once per node, its expiry and its account
-//     every time (2026-11).
+//     every time. What is remembered is the token's SHA-256, not the token: it is a
+//     tenth of the size, and nothing that could be stolen (2026-11).
 //   - Access and refresh tokens have separate keys, so that one never passes for
 //     the other. A refresh token is good only with its row; the signature spares
 //     Postgres the garbage (2026-11).

@@ -57,10 +57,10 @@ type Gate struct {
 	log      *slog.Logger
 	now      func() time.Time
 	accounts *accounts
-	verified *lru.Cache[string, access]
+	verified *lru.Cache[tokenKey, access]
 }
 
-// verifiedTokens bounds the tokens that are not verified again: some 500 bytes
+// verifiedTokens bounds the tokens that are not verified again: some 250 bytes
 // each.
 const verifiedTokens = 8192
 
@@ -85,7 +85,7 @@ func New(cfg Config) (*Gate, error) {
 	g.Passwords = NewPasswords(cfg.Hashing)
 	g.accounts = newAccounts(cfg.CacheFor, g.now, g.loadAccount)
 	var err error
-	if g.verified, err = lru.New[string, access](verifiedTokens); err != nil {
+	if g.verified, err = lru.New[tokenKey, access](verifiedTokens); err != nil {
 		return nil, fmt.Errorf("make token cache: %w", err)
 	}
 	if _, err := cfg.Node.Spawn(actorName, props(g)); err != nil {

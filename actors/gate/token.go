@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -32,8 +33,12 @@ type access struct {
 	user    protocol.UserID
 	id      protocol.AnyID
 	session protocol.SessionID
-	expires time.Time
+	expires int64 // unix seconds
 }
+
+// tokenKey stands for a whole token, payload and signature: shorter than the
+// token, and nobody finds another token with the same.
+type tokenKey [sha256.Size]byte
 
 // IssueAccess mints an access token for a login session.
 func (g *Gate) IssueAccess(user protocol.UserID, username, role string, session protocol.SessionID) (string, error) {
@@ -83,19 +88,20 @@ func (g *Gate) ReadAccess(token string) (c protocol.Caller, expires time.Time, e
 	if err != nil {
 		return c, expires, err
 	}
-	return protocol.Caller{UserID: a.user, Session: a.session, Token: a.id}, a.expires, nil
+	return protocol.Caller{UserID: a.user, Session: a.session, Token: a.id}, time.Unix(a.expires, 0), nil
 }
 
 // readAccess reads an access token. What was verified once is remembered: a
 // client sends the same token for an hour, and checking it again would be most of
 // what a request costs here.
 func (g *Gate) readAccess(token string, expired bool) (access, error) {
-	if a, ok := g.verified.Get(token); ok && (expired || g.now().Before(a.expires)) {
+	key := tokenKey(sha256.Sum256([]byte(token)))
+	if a, ok := g.verified.Get(key); ok && (expired || g.now().Before(time.Unix(a.expires, 0))) {
 		return a, nil
 	}
 	a, err := g.verify(token, expired)
 	if err == nil && !expired {
-		g.verified.Add(token, a)
+		g.verified.Add(key, a)
 	}
 	return a, err
 }
@@ -105,7 +111,7 @@ func (g *Gate) verify(token string, expired bool) (access, error) {
 	if err := g.read(token, &c, g.cfg.AccessSecret, expired); err != nil {
 		return access{}, err
 	}
-	a := access{expires: c.ExpiresAt.Time}
+	a := access{expires: c.ExpiresAt.Unix()}
 	var err error
 	if a.user, a.id, err = ids(c.RegisteredClaims); err != nil {
 		return access{}, err
