@@ -22,7 +22,7 @@ type login struct {
 	token  string
 	reset  bool // native: the client asked for a session that does not exist
 
-	who   protocol.Caller
+	who   *protocol.Caller // allocated apart: it outlives the login, and the token must not
 	rooms *protocol.Connected
 }
 
@@ -50,7 +50,7 @@ func (c *conn) logIn(token string, reset bool) {
 	l := &login{
 		srv: c.srv, codec: c.codec, socket: c.socket, pid: c.pid, reset: reset,
 		token: strings.TrimPrefix(token, "Bearer "),
-		who:   protocol.Caller{Conn: newConnID(), Address: c.pending.address, Agent: c.pending.agent},
+		who:   &protocol.Caller{Conn: newConnID(), Address: c.pending.address, Agent: c.pending.agent},
 	}
 	go func() {
 		defer cancel()
@@ -77,7 +77,7 @@ func (l *login) run(ctx context.Context) (m *loggedIn) {
 	if m.err = l.authenticate(ctx); m.err != nil {
 		return m
 	}
-	m.who = &l.who
+	m.who = l.who
 	m.joined = true
 	if m.err = l.join(ctx, m.who); m.err != nil {
 		return m
@@ -105,7 +105,7 @@ func (l *login) authenticate(ctx context.Context) error {
 		return protocol.ErrUnauthorized
 	case l.who.Anonymous():
 		who.Conn, who.Address, who.Agent = l.who.Conn, l.who.Address, l.who.Agent
-		l.who = who
+		*l.who = who
 	}
 	return nil
 }
