@@ -130,6 +130,7 @@ func (n *Node) askLocal(ctx context.Context, msg any, deliver func(*actor.Messag
 	if v := deliver(&actor.MessageEnvelope{Message: c, Sender: &c.from}, c); v != answered {
 		return outcome{verdict: v}
 	}
+	delivered(ctx)
 	select {
 	case out := <-p.ch:
 		return out
@@ -146,6 +147,7 @@ func (n *Node) askRemote(ctx context.Context, m *Member, env *wirepb.Envelope, s
 	if err := n.post(m.door, env, n.sender(p.request), bounded); err != nil {
 		return outcome{err: err}
 	}
+	delivered(ctx)
 	// A connection whose queue is long must not get everything twice at once.
 	timer := time.NewTimer(tryTimeout << min(silent, 3))
 	defer timer.Stop()

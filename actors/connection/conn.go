@@ -11,6 +11,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/rookery-chat/rookery/actors/socket"
+	"github.com/rookery-chat/rookery/cluster"
 	"github.com/rookery-chat/rookery/protocol"
 )
 
@@ -85,14 +86,16 @@ type (
 		result  any
 		err     error
 	}
-	beat  struct{}
-	drain struct{ farewell }
+	reached struct{}
+	beat    struct{}
+	drain   struct{ farewell }
 )
 
 var (
-	theBeat   = &beat{}
-	theClosed = &closed{}
-	theLate   = &late{}
+	theBeat    = &beat{}
+	theClosed  = &closed{}
+	theLate    = &late{}
+	theReached = &reached{}
 )
 
 // shell is what the actor system holds of a connection.
@@ -128,6 +131,10 @@ func (c *conn) receive(ctx actor.Context) {
 	case *frame:
 		c.socket = m.socket
 		c.frame(m.data)
+	case *reached:
+		for _, next := range c.work.ready() {
+			c.run(next)
+		}
 	case *answered:
 		c.answered(m)
 	case *loggedIn:
@@ -231,10 +238,16 @@ func (c *conn) request(r *request) {
 
 func (c *conn) run(r *request) {
 	c.busy++
-	srv, pid, who := c.srv, c.pid, *c.who
+	srv, pid, who, waiting := c.srv, c.pid, *c.who, &c.work.waiting
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), srv.cfg.Limits.Request)
 		defer cancel()
+		ctx = cluster.WithDelivered(ctx, func() {
+			r.delivered.Store(true)
+			if waiting.Load() {
+				srv.root.Send(pid, theReached)
+			}
+		})
 		m := &answered{request: r}
 		m.result, m.err = srv.do(ctx, r, who)
 		srv.root.Send(pid, m)

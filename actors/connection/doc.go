@@ -20,12 +20,16 @@
 // One actor per socket, not named in the cluster: its address is its node and
 // its ConnID. State is touched in turns only. Whatever waits (login, operations,
 // asking for rooms) runs on a goroutine while it waits and comes back as a
-// message; an idle connection has none. Frames come from the socket's epoll
+// message; an idle connection has none. Operations run on goroutines that are
+// used again (workers.go); none ever waits for one. Frames come from the socket's epoll
 // loop, which only copies and posts them. A connection that has too much in
 // hand stops reading from its socket until it has caught up.
 //
-// Requests of one connection that touch the same actor run one after the other
-// in the order sent; all others run side by side. A request that names a
+// Requests of one connection that touch the same actor reach its mailbox in the
+// order sent: the next one starts when the one before is there, not when it is
+// answered, so that talk goes on while acks wait for Postgres. An actor that
+// moves meanwhile may see those under way in another order. All others run side
+// by side. A request that names a
 // message counts as touching every channel, because its channel is not known
 // here.
 //

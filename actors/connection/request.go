@@ -2,6 +2,7 @@ package connection
 
 import (
 	"encoding/json"
+	"sync/atomic"
 
 	"github.com/rookery-chat/rookery/protocol"
 )
@@ -14,9 +15,10 @@ type request struct {
 	wants  bool            // the client wants an answer
 	weight int32           // of the frame, returned when the request is done
 
-	running bool
-	keyed   bool // target is known
-	target  target
+	running   bool
+	delivered atomic.Bool // it is in the mailbox of its actor: what follows will be behind it
+	keyed     bool        // target is known
+	target    target
 }
 
 // target is the actor that a request touches, as far as it can be told here.
@@ -65,19 +67,26 @@ func idField(body json.RawMessage, name string) (protocol.AnyID, bool) {
 }
 
 // requests are those of a connection that are not done, in the order sent.
-type requests struct{ list []*request }
+type requests struct {
+	list    []*request
+	waiting atomic.Bool // some may not run yet; read by those that deliver
+}
 
 // add takes a request and reports whether it may run now.
 func (q *requests) add(r *request) bool {
 	q.list = append(q.list, r)
+	if len(q.list) > 1 {
+		q.waiting.Store(true) // before looking at what was delivered
+	}
 	r.running = q.free(len(q.list) - 1)
 	return r.running
 }
 
-// free reports whether nothing before position i touches the same actor.
+// free reports whether nothing before position i touches the same actor without
+// having reached it.
 func (q *requests) free(i int) bool {
 	for _, earlier := range q.list[:i] {
-		if earlier.aim().meets(q.list[i].aim()) {
+		if !earlier.delivered.Load() && earlier.aim().meets(q.list[i].aim()) {
 			return false
 		}
 	}
@@ -94,12 +103,22 @@ func (q *requests) done(r *request) []*request {
 	}
 	clear(q.list[len(kept):])
 	q.list = kept
+	return q.ready()
+}
+
+// ready marks those that may run now as running and returns them.
+func (q *requests) ready() []*request {
 	var next []*request
+	idle := false
 	for i, other := range q.list {
 		if !other.running && q.free(i) {
 			other.running = true
 			next = append(next, other)
 		}
+		idle = idle || !other.running
+	}
+	if !idle {
+		q.waiting.Store(false)
 	}
 	return next
 }

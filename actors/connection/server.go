@@ -65,7 +65,7 @@ type Limits struct {
 	Connect     time.Duration // for the CONNECT of Socket.IO, default 45 s
 	Hello       time.Duration // for the hello of the native protocol, default 10 s
 	Login       time.Duration // for a login to be decided, default 15 s
-	Request     time.Duration // for an operation, default 30 s
+	Request     time.Duration // for an operation, default 65 s: a send may wait a minute for Postgres
 	Heartbeat   time.Duration // between renewals of presence, default 30 s
 	Logins      int           // under way at the same time, default 256
 	Events      int           // per user and group in EventWindow, default 50
@@ -80,7 +80,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Connect, 45*time.Second)
 	set(&l.Hello, rookeryws.HelloTimeout)
 	set(&l.Login, 15*time.Second)
-	set(&l.Request, 30*time.Second)
+	set(&l.Request, 65*time.Second)
 	set(&l.Heartbeat, 30*time.Second)
 	set(&l.Logins, 256)
 	set(&l.Events, 50)
@@ -143,6 +143,7 @@ type Server struct {
 	failures failures
 	agents   agents
 	logins   chan struct{}
+	workers  workers
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -171,6 +172,7 @@ func NewServer(cfg Config) *Server {
 	s.frames = bucket(cfg.Limits.Frames, cfg.Limits.FrameWindow)
 	s.failures.init(cfg.Limits.FailedAuth)
 	s.conns.init()
+	s.workers.run = s.perform
 	s.props = actor.PropsFromProducer(func() actor.Actor { return &shell{} }, actor.WithMailbox(actor.UnboundedLockfree()))
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.beats.Go(s.beat)
@@ -185,16 +187,23 @@ func (s *Server) Close() {
 	s.conns.close()
 	s.cancel()
 	s.beats.Wait()
+	s.workers.close()
 }
 
-// beat renews the presence of a slice of the connections at every step.
+// beat renews the presence of a slice of the connections at every step, and
+// ends workers that nobody needs.
 func (s *Server) beat() {
 	t := time.NewTicker(max(s.cfg.Limits.Heartbeat/beatSlots, time.Millisecond))
 	defer t.Stop()
-	for slot := 0; ; slot = (slot + 1) % beatSlots {
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	for slot := 0; ; {
 		select {
 		case <-t.C:
 			s.conns.eachOf(slot, func(c *conn) { s.root.Send(c.pid, theBeat) })
+			slot = (slot + 1) % beatSlots
+		case <-sweep.C:
+			s.workers.sweep()
 		case <-s.ctx.Done():
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -212,10 +213,11 @@ func (w *workload) verifySequence(ctx context.Context, databaseURL string) {
 
 // listener is a client that only hears.
 type listener struct {
-	s    *load.Socket
-	seen atomic.Int64
-	mu   sync.Mutex
-	ids  map[string]int
+	s     *load.Socket
+	seen  atomic.Int64
+	mu    sync.Mutex
+	ids   map[string]int
+	texts []string // in the order heard
 }
 
 func listen(t *testing.T, n *node, token string) *listener {
@@ -240,8 +242,22 @@ func (l *listener) on(name string, payload json.RawMessage) {
 	}
 	l.mu.Lock()
 	l.ids[m.Message.ID]++
+	l.texts = append(l.texts, m.Message.Text())
 	l.mu.Unlock()
 	l.seen.Add(1)
+}
+
+// heard returns the texts with a prefix that were heard so far.
+func (l *listener) heard(prefix string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var list []string
+	for _, text := range l.texts {
+		if strings.HasPrefix(text, prefix) {
+			list = append(list, text)
+		}
+	}
+	return list
 }
 
 func pause(ctx context.Context, d time.Duration) {
