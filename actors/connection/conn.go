@@ -238,20 +238,30 @@ func (c *conn) request(r *request) {
 
 func (c *conn) run(r *request) {
 	c.busy++
-	srv, pid, who, waiting := c.srv, c.pid, *c.who, &c.work.waiting
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), srv.cfg.Limits.Request)
-		defer cancel()
-		ctx = cluster.WithDelivered(ctx, func() {
-			r.delivered.Store(true)
-			if waiting.Load() {
-				srv.root.Send(pid, theReached)
-			}
-		})
-		m := &answered{request: r}
-		m.result, m.err = srv.do(ctx, r, who)
-		srv.root.Send(pid, m)
-	}()
+	c.srv.workers.start(task{request: r, conn: c.pid, who: *c.who, waiting: &c.work.waiting})
+}
+
+// task is a request on its way through a worker.
+type task struct {
+	request *request
+	conn    *actor.PID
+	who     protocol.Caller
+	waiting *atomic.Bool // of the connection's requests
+}
+
+// perform runs an operation beside the mailbox and posts what came of it.
+func (s *Server) perform(t task) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Limits.Request)
+	defer cancel()
+	ctx = cluster.WithDelivered(ctx, func() {
+		t.request.delivered.Store(true)
+		if t.waiting.Load() {
+			s.root.Send(t.conn, theReached)
+		}
+	})
+	m := &answered{request: t.request}
+	m.result, m.err = s.do(ctx, t.request, t.who)
+	s.root.Send(t.conn, m)
 }
 
 // do performs an operation; a panic in it is an internal error.
