@@ -84,6 +84,7 @@ func newNode(cfg Config) *Node {
 	}
 	config.DeadLetterRequestLogging = false
 	n.system = actor.NewActorSystemWithConfig(config)
+	packProcesses(n.system)
 	n.stopOnPanic, n.restartOnPanic = newStrategies(cfg.Log)
 	n.table = newTable(n)
 	n.ledger = newLedger(n)
