@@ -48,7 +48,7 @@ func sends(ctx context.Context, s *stage) error {
 			return err
 		}
 		s.table.add(figure{
-			what: fmt.Sprintf("durable sends/s, %d senders, %d channels (message, span and read receipt)", senders, senders), value: rate,
+			what: fmt.Sprintf("durable sends/s, %d senders, %d channels (message and span)", senders, senders), value: rate,
 			base: base, of: way.of + fmt.Sprintf(", %d connections", senders), ratio: rate / base, atLeast: 3, others: max(disturbed, w.cores()),
 			note: fmt.Sprintf("%s; Postgres %.3f ms per INSERT", note, cost*1e3),
 		})
