@@ -48,16 +48,34 @@ func newSocketCounts(cfg Config) *socketCounts {
 
 // hold counts a socket until the returned function is called.
 func (c *socketCounts) hold(key string) (release func()) {
+	if c.perAddress < 0 && c.perUser < 0 {
+		return func() {} // nobody looks at the counts
+	}
 	c.mu.Lock()
 	c.open[key]++
 	c.mu.Unlock()
-	return sync.OnceFunc(func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.open[key]--; c.open[key] <= 0 {
-			delete(c.open, key)
-		}
-	})
+	p := &place{counts: c, key: key}
+	return p.leave
+}
+
+// place is one open socket in the counts. There is one per connection, so it is
+// small.
+type place struct {
+	counts *socketCounts
+	key    string
+	left   bool
+}
+
+func (p *place) leave() {
+	p.counts.mu.Lock()
+	defer p.counts.mu.Unlock()
+	if p.left {
+		return
+	}
+	p.left = true
+	if p.counts.open[p.key]--; p.counts.open[p.key] <= 0 {
+		delete(p.counts.open, p.key)
+	}
 }
 
 func (c *socketCounts) full(key string, limit int) bool {

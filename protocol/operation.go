@@ -75,6 +75,8 @@ const (
 	GroupMessages EventGroup = iota
 	GroupRooms
 	GroupPresence
+
+	EventGroups = iota // how many there are
 )
 
 // Operation is one row of the table.

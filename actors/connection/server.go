@@ -160,15 +160,13 @@ func NewServer(cfg Config) *Server {
 		names:  map[string]*protocol.Operation{},
 		logins: make(chan struct{}, cfg.Limits.Logins),
 	}
-	groups := protocol.GroupPresence
 	for _, op := range cfg.Operations {
 		s.names[op.Name] = op
 		if op.Event != "" {
 			s.events[op.Event] = op
-			groups = max(groups, op.Group)
 		}
 	}
-	s.quotas.init(int(groups)+1, bucket(cfg.Limits.Events, cfg.Limits.EventWindow))
+	s.quotas.init(bucket(cfg.Limits.Events, cfg.Limits.EventWindow))
 	s.frames = bucket(cfg.Limits.Frames, cfg.Limits.FrameWindow)
 	s.failures.init(cfg.Limits.FailedAuth)
 	s.conns.init()

@@ -32,17 +32,16 @@ func (r rate) take(full, now int64) (int64, bool) {
 // quota is what all connections of one user to this node may send, by group of
 // events.
 type quota struct {
-	full []atomic.Int64
+	full [protocol.EventGroups]atomic.Int64
 	refs int // connections, under the mutex of quotas
 }
 
 // quotas are the quotas of all users that are connected or were so lately.
 type quotas struct {
-	mu     sync.Mutex
-	groups int
-	rate   rate
-	users  map[protocol.UserID]*quota
-	left   []departure // quotas without connections, oldest first
+	mu    sync.Mutex
+	rate  rate
+	users map[protocol.UserID]*quota
+	left  []departure // quotas without connections, oldest first
 }
 
 type departure struct {
@@ -50,8 +49,8 @@ type departure struct {
 	at   int64
 }
 
-func (q *quotas) init(groups int, r rate) {
-	q.groups, q.rate, q.users = groups, r, map[protocol.UserID]*quota{}
+func (q *quotas) init(r rate) {
+	q.rate, q.users = r, map[protocol.UserID]*quota{}
 }
 
 // enter counts a connection of a user; nil when he has too many.
@@ -61,7 +60,7 @@ func (q *quotas) enter(u protocol.UserID, limit int, now int64) *quota {
 	q.sweep(now)
 	own := q.users[u]
 	if own == nil {
-		own = &quota{full: make([]atomic.Int64, q.groups)}
+		own = &quota{}
 		q.users[u] = own
 	}
 	if limit > 0 && own.refs >= limit {

@@ -13,6 +13,7 @@ const (
 	busyPercent   = 200 // while much is allocated: processor time
 	governEvery   = time.Second
 	busyCycles    = 3  // collections in one period that make it a busy one
+	busyPeriods   = 5  // in a row, before processor time is saved: a storm of connects is over by then
 	quietPeriods  = 10 // without a busy one, after which memory is saved again
 )
 
@@ -20,7 +21,9 @@ const (
 // the heap of a chat server is connections that do nothing; with Go's default
 // the collector lets as much garbage lie beside them. A low percentage halves
 // that and costs nothing while nothing is allocated, but would let the collector
-// run all the time under load. An operator's GOGC is left alone.
+// run all the time under load. A storm of connects should find the low one:
+// what stays of each connection then lies close together, not between the
+// garbage of its login. An operator's GOGC is left alone.
 func governGarbage(ctx context.Context) {
 	debug.SetGCPercent(frugalPercent)
 	defer debug.SetGCPercent(100)
@@ -49,6 +52,7 @@ func governGarbage(ctx context.Context) {
 type governor struct {
 	last  uint64
 	busy  bool
+	run   int // busy periods in a row
 	quiet int // periods since the last busy one
 }
 
@@ -68,13 +72,17 @@ func (g *governor) observe(collections uint64) decision {
 	}
 	active := collections-g.last >= limit
 	g.last = collections
-	switch {
-	case active && !g.busy:
-		g.busy, g.quiet = true, 0
-		return toBusy
-	case active:
+	if active {
+		g.run++
 		g.quiet = 0
-	case g.busy:
+	} else {
+		g.run = 0
+	}
+	switch {
+	case !g.busy && g.run >= busyPeriods:
+		g.busy = true
+		return toBusy
+	case g.busy && !active:
 		if g.quiet++; g.quiet >= quietPeriods {
 			g.busy = false
 			g.last++ // the collection that giving back forces

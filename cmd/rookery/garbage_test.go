@@ -15,6 +15,13 @@ func TestGovernor(t *testing.T) {
 	}
 	step(0, stay)
 	step(1, stay)
+	for range busyPeriods - 1 { // a storm of connects
+		step(9, stay)
+	}
+	step(0, stay)
+	for range busyPeriods - 1 {
+		step(3, stay)
+	}
 	step(3, toBusy)
 	step(1, stay)
 	for range quietPeriods - 1 {
@@ -26,5 +33,5 @@ func TestGovernor(t *testing.T) {
 	}
 	step(0, toFrugal)
 	step(1, stay) // the forced one does not count
-	step(5, toBusy)
+	step(5, stay)
 }
