@@ -32,13 +32,14 @@ func played(name string, parts ...func(context.Context, *stage) error) func(cont
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: bench all|server-fanout|server-highest|memory|storm|sends|history|fanout [flags]")
 		os.Exit(2)
 	}
-	if err := commands[os.Args[1]](ctx, os.Args[2:]); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := commands[os.Args[1]](ctx, os.Args[2:])
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}

@@ -76,10 +76,7 @@ func (r *rookery) ready(ctx context.Context) error {
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		if get(ctx, "http://"+r.addr+"/readyz", io.Discard) == nil {
-			break
-		}
+	for get(ctx, "http://"+r.addr+"/readyz", io.Discard) != nil {
 		select {
 		case <-tick.C:
 		case err := <-r.exited:

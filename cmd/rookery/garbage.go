@@ -43,6 +43,7 @@ func governGarbage(ctx context.Context) {
 			case toFrugal:
 				debug.SetGCPercent(frugalPercent)
 				debug.FreeOSMemory() // once: what the load left is given back
+			case stay:
 			}
 		}
 	}
