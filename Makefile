@@ -5,7 +5,9 @@ SHELL := /bin/bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
-GO_TEST := go test -timeout 20m
+# One package at a time: several clusters of real processes beside each other
+# would starve each other on a small machine.
+GO_TEST := go test -p 1 -timeout 20m
 
 .PHONY: help
 help: ## show this help

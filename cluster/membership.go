@@ -16,13 +16,14 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// Failure detection: a killed node is noticed in one to two seconds. Values of a
+// Failure detection: a killed node is noticed in about two seconds. Values of a
 // fast local network; the probe falls back to TCP, so a lost datagram alone
-// kills nobody.
+// kills nobody, and a suspect has a second and a half to object: a machine that
+// is short of processors lets a process wait that long.
 const (
 	probeInterval    = 300 * time.Millisecond
 	probeTimeout     = 150 * time.Millisecond
-	suspicionMult    = 3
+	suspicionMult    = 5
 	gossipInterval   = 50 * time.Millisecond
 	pushPullInterval = 10 * time.Second
 

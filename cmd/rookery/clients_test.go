@@ -14,7 +14,6 @@ import (
 // are on different nodes, everything they do must reach the others once and in
 // the same order.
 func TestClients(t *testing.T) {
-	t.Parallel()
 	nodes := startCluster(t, pgtest.NewServer(t).URL(), 3)
 	ctx := within(t)
 	owner, err := nodes[0].api().Setup(ctx)

@@ -107,7 +107,6 @@ func (c *nativeClient) call(id int64, op string, d any) frame {
 // TestNative talks the native protocol over two nodes: ready, request and
 // reply, events in sequence, errors, nonces, and the end of a session.
 func TestNative(t *testing.T) {
-	t.Parallel()
 	nodes := startCluster(t, pgtest.NewServer(t).URL(), 2)
 	ctx := within(t)
 	owner, err := nodes[0].api().Setup(ctx)

@@ -21,7 +21,6 @@ import (
 // TestClusterTLS runs two nodes with certificates and a secret of their own; a
 // node with another secret stays alone.
 func TestClusterTLS(t *testing.T) {
-	t.Parallel()
 	pg := pgtest.NewServer(t)
 	cert, key, ca := certificates(t)
 	start := func(secret string, join ...string) *node {
