@@ -156,7 +156,7 @@ type redisServer struct {
 func startRedis(t testing.TB) *redisServer {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("redis-server is not installed")
+		t.Fatal("redis-server is not installed: run make redis")
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
