@@ -10,12 +10,15 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/gobwas/ws"
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rookery-chat/rookery/cmd/load"
@@ -63,7 +66,12 @@ func TestBadInput(t *testing.T) {
 		}
 	})
 	t.Run("tokens", func(t *testing.T) {
-		for name, token := range forgedTokens(t, w.owner.Token) {
+		claims := tokenClaims(t, w.owner.Token)
+		// The key is the right one: the same claims pass while they have not expired.
+		if err := n.api().As(signed(t, n, claims)).Call(ctx, "GET", "/api/users/profile", nil, nil); err != nil {
+			t.Fatalf("a token signed here: %v", err)
+		}
+		for name, token := range forgedTokens(t, n, w.owner.Token) {
 			if err := n.api().As(token).Call(ctx, "GET", "/api/users/profile", nil, nil); status(err) != 401 {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -280,26 +288,23 @@ func mutateBody(body map[string]any, r *rand.Rand) []byte {
 	return raw
 }
 
-// forgedTokens are tokens that must not pass, made from a good one.
-func forgedTokens(t *testing.T, good string) map[string]string {
+// forgedTokens are tokens that must not pass, made from a good one. The expired
+// one is signed with the server's own key.
+func forgedTokens(t *testing.T, n *node, good string) map[string]string {
 	t.Helper()
 	parts := strings.Split(good, ".")
-	claims, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := tokenClaims(t, good)
 	part := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
-	var c map[string]any
-	if err := json.Unmarshal(claims, &c); err != nil {
-		t.Fatal(err)
-	}
 	c["role"] = "OWNER"
 	c["exp"] = time.Now().Add(24 * time.Hour).Unix()
 	longer, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
 	}
+	c["role"] = "USER"
+	c["exp"] = time.Now().Add(-time.Second).Unix()
 	return map[string]string{
+		"expired":             signed(t, n, c),
 		"alg none":            part(`{"alg":"none","typ":"JWT"}`) + "." + parts[1] + ".",
 		"alg None":            part(`{"alg":"None","typ":"JWT"}`) + "." + parts[1] + "." + parts[2],
 		"alg HS512":           part(`{"alg":"HS512","typ":"JWT"}`) + "." + parts[1] + "." + parts[2],
@@ -311,6 +316,38 @@ func forgedTokens(t *testing.T, good string) map[string]string {
 		"very long":           strings.Repeat("a", 7000),
 		"signature of others": parts[0] + "." + parts[1] + "." + part(strings.Repeat("x", 32)),
 	}
+}
+
+// tokenClaims reads the claims of a token without checking it.
+func tokenClaims(t *testing.T, token string) map[string]any {
+	t.Helper()
+	raw, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c map[string]any
+	if err := json.Unmarshal(raw, &c); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// signed makes a token with the key of the server's access tokens.
+func signed(t *testing.T, n *node, claims map[string]any) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(n.data, secretsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s secrets
+	if err := json.Unmarshal(raw, &s); err != nil {
+		t.Fatal(err)
+	}
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims)).SignedString([]byte(s.Access))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
 }
 
 // badFrames opens sockets and breaks the rules of every layer on them. The

@@ -75,7 +75,8 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	case err = <-failed:
 		log.Error("the listener failed", "error", err)
 	}
-	return errors.Join(err, s.stop())
+	s.stop()
+	return err
 }
 
 // listenError says in one line why an address can't be had.

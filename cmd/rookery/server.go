@@ -267,7 +267,7 @@ func (s *server) greet(ctx context.Context, out io.Writer, addr net.Addr) {
 
 // stop lets go of everything in the order in which it can still be finished:
 // no new work, what is under way, actors with their writes, the writer.
-func (s *server) stop() error {
+func (s *server) stop() {
 	s.ready.Store(false)
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
@@ -296,7 +296,6 @@ func (s *server) stop() error {
 		s.log.Warn("stopped, not everything in time", "error", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	s.log.Info("stopped")
-	return nil
 }
 
 // abandon ends what a failed start left running.
