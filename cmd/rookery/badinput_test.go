@@ -129,10 +129,7 @@ func targets(w *workload, message string) []target {
 // successes with the number of new rows.
 func mutate(t *testing.T, n *node, db *pgx.Conn, target target, who, token string) {
 	t.Helper()
-	tries := 100
-	if soak() {
-		tries = 1000
-	}
+	const tries = 1000
 	rows := map[string]int{}
 	tables := []string{"app_user", "community", "channel", "membership", "instance_invite", "message"}
 	for _, table := range tables {
