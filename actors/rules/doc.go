@@ -1,6 +1,6 @@
 // Package rules is the pure part of the domain: which rights the default roles
-// give, who may edit or delete what, how long slow mode and timeouts hold, and
-// what a well-formed message is.
+// give, who outranks whom and what he may give away, who may edit or delete
+// what, how long slow mode and timeouts hold, and what a well-formed message is.
 //
 // Everything is a function of its arguments. Time is an argument, nothing is
 // looked up, and the only import is protocol; so a rule is tested with a table.
