@@ -47,6 +47,7 @@ type field struct {
 	query string
 	index int
 	rules *ruleSet
+	patch bool // null is told from absence
 	set   func(dst reflect.Value, v value) error
 }
 
@@ -56,7 +57,18 @@ func newPlan(op *protocol.Operation) *plan {
 		p.deadline = writeDeadline
 	}
 	p.caller, p.req, p.invalid = fieldIndex(p.command, "Caller"), fieldIndex(p.command, "Req"), fieldIndex(p.command, "Invalid")
-	request := op.Request()
+	p.compile(op.Request())
+	if op.Home != protocol.KindEdge && p.key < 0 && !strings.HasPrefix(string(op.Key), "@") {
+		panic(fmt.Sprintf("dispatch: %s has no field %q", op.Name, op.Key))
+	}
+	if len(p.fields) > maxRequestFields {
+		panic(fmt.Sprintf("dispatch: %s has too many fields", op.Name))
+	}
+	return p
+}
+
+// compile reads the fields of a request and their tags.
+func (p *plan) compile(request reflect.Type) {
 	for i := range request.NumField() {
 		f := request.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -66,22 +78,15 @@ func newPlan(op *protocol.Operation) *plan {
 			}
 			continue
 		}
-		if protocol.Key(name) == op.Key {
+		if protocol.Key(name) == p.op.Key {
 			p.key = len(p.fields)
 		}
 		p.byName[name] = len(p.fields)
 		p.fields = append(p.fields, field{
 			name: name, path: f.Tag.Get("path"), query: f.Tag.Get("query"), index: i,
-			rules: compileRules(name, f.Tag.Get("rule"), f.Type), set: setterOf(f.Type),
+			rules: compileRules(name, f.Tag.Get("rule"), f.Type), patch: isPatch(f.Type), set: setterOf(f.Type),
 		})
 	}
-	if op.Home != protocol.KindEdge && p.key < 0 && !strings.HasPrefix(string(op.Key), "@") {
-		panic(fmt.Sprintf("dispatch: %s has no field %q", op.Name, op.Key))
-	}
-	if len(p.fields) > maxRequestFields {
-		panic(fmt.Sprintf("dispatch: %s has too many fields", op.Name))
-	}
-	return p
 }
 
 func fieldIndex(t reflect.Type, name string) int {
@@ -126,18 +131,20 @@ func (p *plan) decode(caller protocol.Caller, in protocol.Input) decoded {
 				pathFault = protocol.ErrBadPathUUID
 				continue
 			}
-		case f.rules.queryInt != nil:
-			n, ok := queryInt(v, *f.rules.queryInt)
+		case f.rules.query != nil:
+			n, ok := f.rules.query.read(v)
 			if !ok {
 				queryFault = protocol.ErrBadQueryInt
 			}
 			v = value{kind: number, num: n}
+		case f.rules.numeric:
+			v = numeric(v)
 		}
 		if wrong := f.rules.failures(f.name, v); wrong != nil {
 			failed = append(failed, wrong...)
 			continue
 		}
-		if v.nullish() {
+		if v.nullish() && (v.kind == absent || !f.patch) {
 			continue
 		}
 		if err := f.set(req.Field(f.index), v); err != nil {
@@ -202,31 +209,77 @@ func (f *field) find(in protocol.Input, body json.RawMessage) value {
 	return valueOf(body)
 }
 
-// queryInt reads an integer query as the contract's table says (0.7): what is
-// no number is the default, a fraction is refused.
-func queryInt(v value, def int) (float64, bool) {
-	var n float64
+// intQuery is a query that is an integer, with the contract's table (0.7): a
+// fraction is refused, what is no number is the default or, where the query is
+// strict, refused as well. What is out of range is moved into it.
+type intQuery struct {
+	def      float64
+	strict   bool
+	min, max float64
+}
+
+func (q *intQuery) read(v value) (float64, bool) {
+	n := q.def
 	switch v.kind {
 	case number:
 		n = v.num
 	case text:
 		s := strings.TrimSpace(v.str)
-		if s == "" {
-			n = 0
-			break
-		}
 		f, err := strconv.ParseFloat(s, 64)
-		if err != nil || math.IsNaN(f) || strings.ContainsAny(s, "_pPxX") {
-			return float64(def), true
+		switch {
+		case s == "":
+			n = 0
+		case err != nil || math.IsNaN(f) || strings.ContainsAny(s, "_pPxX"):
+			return q.def, !q.strict
+		default:
+			n = f
 		}
-		n = f
-	default:
-		n = float64(def)
+	default: // absent
 	}
 	if n != math.Trunc(n) {
-		return float64(def), false
+		return q.def, false
 	}
-	return min(max(n, 1), maxLimit), true
+	return min(max(n, q.min), q.max), true
+}
+
+// numeric reads numbers that come as text, as forms send them; other text stays.
+func numeric(v value) value {
+	if v.kind != text {
+		return v
+	}
+	s := strings.TrimSpace(v.str)
+	if s == "" {
+		return value{kind: number, raw: v.raw}
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(f) || strings.ContainsAny(s, "_pPxX") {
+		return v
+	}
+	return value{kind: number, raw: v.raw, num: f}
+}
+
+func isPatch(t reflect.Type) bool { return protocol.IsPatch(reflect.Zero(t).Interface()) }
+
+// patchValue is the type of a Patch's Value, a pointer.
+func patchValue(t reflect.Type) reflect.Type {
+	f, ok := t.FieldByName("Value")
+	if !ok {
+		panic("dispatch: " + t.String() + " is no patch")
+	}
+	return f.Type
+}
+
+// setPatch notes that the field was given, and its value unless that is null.
+func setPatch(t reflect.Type) func(reflect.Value, value) error {
+	inner := setterOf(patchValue(t))
+	given, val := fieldIndex(t, "Given"), fieldIndex(t, "Value")
+	return func(dst reflect.Value, v value) error {
+		dst.Field(given).SetBool(true)
+		if v.nullish() {
+			return nil
+		}
+		return inner(dst.Field(val), v)
+	}
 }
 
 // setterOf chooses how a checked value gets into a field of the type.
@@ -239,6 +292,8 @@ func setterOf(t reflect.Type) func(reflect.Value, value) error {
 		}
 	}
 	switch {
+	case isPatch(t):
+		return setPatch(t)
 	case t == reflect.TypeFor[protocol.Instant]():
 		return setInstant
 	case t == reflect.TypeFor[[]protocol.SpanInput]():

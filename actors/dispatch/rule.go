@@ -35,7 +35,8 @@ type rule struct {
 type ruleSet struct {
 	skip     skip
 	pathUUID bool
-	queryInt *int // default
+	query    *intQuery
+	numeric  bool // numbers may come as text
 	rules    []rule
 }
 
@@ -73,9 +74,12 @@ func compileRules(field, tag string, t reflect.Type) *ruleSet {
 			set.skip = blank
 		case "pathUUID":
 			set.pathUUID = true
-		case "queryInt":
-			n := atoi(field, arg)
-			set.queryInt = &n
+		case "queryInt", "queryLimit":
+			set.query = &intQuery{def: float64(atoi(field, arg)), strict: name == "queryLimit", min: 1, max: maxLimit}
+		case "queryOffset":
+			set.query = &intQuery{def: float64(atoi(field, arg)), max: math.MaxInt32}
+		case "numeric":
+			set.numeric = true
 		default:
 			r := newRule(field, name, arg, t, list)
 			if custom != "" {
@@ -106,6 +110,12 @@ func newRule(f, name, arg string, t reflect.Type, list bool) rule {
 		return rule{name: "isInt", message: f + " must be an integer number", holds: func(v value) bool {
 			return v.integer() && math.Abs(v.num) <= top
 		}}
+	case "whole": // silent about what is no number: "number" tells
+		return rule{name: "isInt", message: f + " must be an integer number", holds: func(v value) bool {
+			return v.kind != number || v.integer() && math.Abs(v.num) <= 1<<53-1
+		}}
+	case "object":
+		return rule{name: "isObject", message: f + " must be an object", holds: func(v value) bool { return v.kind == object }}
 	case "number":
 		return rule{name: "isNumber", message: f + " must be a number conforming to the specified constraints", holds: isNumber}
 	case "min", "max":
@@ -177,11 +187,18 @@ func newEnum(f string, values []string) rule {
 	}}
 }
 
+// kindOf looks through pointers and patches.
 func kindOf(t reflect.Type) reflect.Kind {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
+	for {
+		switch {
+		case t.Kind() == reflect.Pointer:
+			t = t.Elem()
+		case isPatch(t):
+			t = patchValue(t)
+		default:
+			return t.Kind()
+		}
 	}
-	return t.Kind()
 }
 
 func atoi(field, s string) int {
