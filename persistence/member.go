@@ -42,6 +42,20 @@ var (
 
 	insertMembership = query(`INSERT INTO membership (id, joined_at, user_id, community_id) VALUES ($1, $2, $3, $4)`)
 
+	deleteMemberChannels = query(`
+		DELETE FROM channel_membership cm USING channel c
+		WHERE c.id = cm.channel_id AND c.community_id = $1 AND cm.user_id = $2`)
+
+	deleteMemberRoles = query(`DELETE FROM role_assignment WHERE community_id = $1 AND user_id = $2`)
+
+	deleteMemberAliases = query(`
+		DELETE FROM alias_group_member a USING alias_group g
+		WHERE g.id = a.alias_group_id AND g.community_id = $1 AND a.user_id = $2 RETURNING g.id`)
+
+	deleteMembership = query(`DELETE FROM membership WHERE community_id = $1 AND user_id = $2`)
+
+	selectIsOwner = query(`SELECT role = 'OWNER' FROM app_user WHERE id = $1`)
+
 	endExpiredBan = query(`
 		UPDATE community_ban SET active = false
 		WHERE community_id = $1 AND user_id = $2 AND active AND expires_at <= $3`)
@@ -128,6 +142,43 @@ func (db *DB) AddMember(ctx context.Context, owner Owner, n NewMember) error {
 		return tx.SendBatch(ctx, b).Close()
 	})
 	return shown(err, "add member")
+}
+
+// Departed is what a user had in a community that his sockets have to leave,
+// besides its channels.
+type Departed struct {
+	Aliases []protocol.AliasGroupID
+}
+
+// queueDeparture takes a user out of a community: his membership and all that
+// hangs on it. It is part of every transaction that ends a membership.
+func queueDeparture(b *pgx.Batch, community protocol.CommunityID, user protocol.UserID, d *Departed) {
+	b.Queue(deleteMemberChannels, community, user)
+	b.Queue(deleteMemberRoles, community, user)
+	queueList(b, &d.Aliases, pgx.RowTo[protocol.AliasGroupID], deleteMemberAliases, community, user)
+	b.Queue(deleteMembership, community, user)
+}
+
+// RemoveMember takes a member out in one fenced transaction. An owner of the
+// instance is taken out only if spareOwner is nil, which is the error otherwise.
+func (db *DB) RemoveMember(ctx context.Context, owner Owner, community protocol.CommunityID, user protocol.UserID, spareOwner error) (Departed, error) {
+	var d Departed
+	err := db.Fenced(ctx, owner, func(tx pgx.Tx) error {
+		if spareOwner != nil {
+			var isOwner bool
+			err := tx.QueryRow(ctx, selectIsOwner, user).Scan(&isOwner)
+			if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+				return err
+			}
+			if isOwner {
+				return spareOwner
+			}
+		}
+		b := &pgx.Batch{}
+		queueDeparture(b, community, user, &d)
+		return tx.SendBatch(ctx, b).Close()
+	})
+	return d, shown(err, "remove member")
 }
 
 // MemberRows is what a community keeps of one member.

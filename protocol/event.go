@@ -39,6 +39,9 @@ func CommunityTopic(id CommunityID) Topic { return Topic{RoomCommunity, id} }
 // ChannelTopic is the sockets of those who can see the channel.
 func ChannelTopic(id ChannelID) Topic { return Topic{RoomChannel, id} }
 
+// AliasTopic is the sockets of an alias group's members.
+func AliasTopic(id AliasGroupID) Topic { return Topic{RoomAlias, id} }
+
 // Event is something that happened, on its way to clients. Payload is encoded
 // once, by the actor where it happened.
 type Event struct {

@@ -23,6 +23,17 @@ type ListMembers struct {
 // MaxMembers bounds one answer to ListMembers.
 const MaxMembers = 1000
 
+// RemoveMember takes a member out of a community.
+type RemoveMember struct {
+	CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
+	UserID      UserID      `path:"userId" json:"userId" rule:"pathUUID"`
+}
+
+// LeaveCommunity takes the caller himself out.
+type LeaveCommunity struct {
+	CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
+}
+
 // MembersGrant is the community's leave to read the list from Postgres.
 type MembersGrant struct {
 	CommunityID CommunityID `json:"c"`
@@ -37,6 +48,14 @@ var (
 	MemberList = Define[ListMembers, MembersGrant](Operation{
 		Name: "member.list", Method: "GET", Path: "/api/membership/community/{communityId}",
 		Home: KindCommunity, Key: "communityId", Permission: ActionReadMember, Resource: ResourceCommunity,
+	})
+	MemberRemove = Define[RemoveMember, None](Operation{
+		Name: "member.remove", Method: "DELETE", Path: "/api/membership/community/{communityId}/user/{userId}", Status: 204,
+		Home: KindCommunity, Key: "communityId", Permission: ActionDeleteMember, Resource: ResourceCommunity,
+	})
+	MemberLeave = Define[LeaveCommunity, None](Operation{
+		Name: "member.leave", Method: "DELETE", Path: "/api/membership/leave/{communityId}", Status: 204,
+		Home: KindCommunity, Key: "communityId",
 	})
 )
 
@@ -54,12 +73,41 @@ type RoleAssigned struct {
 	RoleName    string      `json:"roleName"`
 }
 
+// UserKicked is the payload of userKicked.
+type UserKicked struct {
+	CommunityID CommunityID `json:"communityId"`
+	UserID      UserID      `json:"userId"`
+	ModeratorID UserID      `json:"moderatorId"`
+	Reason      *string     `json:"reason,omitempty"`
+}
+
 // MemberJoined tells a user actor that its user is now in a community, with the
 // public channels of it: its sockets join the rooms and get
 // memberAddedToCommunity. Answered with *Done.
 type MemberJoined struct {
 	Community CommunityID `json:"c"`
 	Channels  []ChannelID `json:"ch"`
+}
+
+// MemberLeft tells a user actor that its user is in a community no longer: its
+// sockets leave the rooms of it. Answered with *Done.
+type MemberLeft struct {
+	Community CommunityID    `json:"c"`
+	Channels  []ChannelID    `json:"ch"` // all of them
+	Aliases   []AliasGroupID `json:"a"`  // those that he was in
+}
+
+// Topics is the rooms to leave.
+func (m *MemberLeft) Topics() []Topic {
+	topics := make([]Topic, 0, 1+len(m.Channels)+len(m.Aliases))
+	topics = append(topics, CommunityTopic(m.Community))
+	for _, c := range m.Channels {
+		topics = append(topics, ChannelTopic(c))
+	}
+	for _, a := range m.Aliases {
+		topics = append(topics, AliasTopic(a))
+	}
+	return topics
 }
 
 // ChannelOpened tells a user actor that its user can see one more channel.
@@ -78,6 +126,7 @@ type ReloadMember struct {
 
 var (
 	_ = wired[MemberJoined]("memberJoined")
+	_ = wired[MemberLeft]("memberLeft")
 	_ = wired[ChannelOpened]("channelOpened")
 	_ = wired[ReloadMember]("reloadMember")
 )

@@ -61,6 +61,8 @@ func New(cfg Config) *turn.Kind[State] {
 
 	turn.On(k, protocol.MemberAdd, (*State).addMember, turn.Structural)
 	turn.On(k, protocol.MemberList, (*State).listMembers)
+	turn.On(k, protocol.MemberRemove, (*State).removeMember, turn.Structural)
+	turn.On(k, protocol.MemberLeave, (*State).leaveCommunity, turn.Structural)
 	turn.OnMessage(k, (*State).reloadMember, turn.Structural)
 
 	turn.OnMessage(k, (*State).answerAccess)

@@ -98,14 +98,12 @@ func (s *State) reloadMember(t turn.Turn, m *protocol.ReloadMember) (turn.Outcom
 }
 
 func (s *State) memberReloaded(t turn.Turn, user protocol.UserID, rows persistence.MemberRows) (turn.Outcome, error) {
+	if rows.Membership == nil {
+		return s.dropMember(t, departure{user: user})
+	}
 	was := s.roster.actions(user)
 	for _, in := range s.private {
 		delete(in, user)
-	}
-	if rows.Membership == nil {
-		s.roster.remove(user)
-		delete(s.online, user)
-		return s.takeBack(t, []protocol.UserID{user}, shrunk)
 	}
 	ids := make([]protocol.RoleID, len(rows.Roles))
 	for i, r := range rows.Roles {

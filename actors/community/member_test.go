@@ -104,7 +104,7 @@ func TestReloadMember(t *testing.T) {
 		w.exec(`DELETE FROM role_assignment WHERE user_id = $1`, rita.UserID)
 		w.s.holders[w.s.channels[0].ID] = w.s.version
 		r := w.run(w.s.reloadMember(w.turn(protocol.Caller{}), &protocol.ReloadMember{User: rita.UserID}))
-		if r.err != nil || !slices.Equal(r.trace, []string{"AccessChanged"}) {
+		if r.err != nil || !slices.Equal(r.trace, []string{"AccessChanged", "MemberLeft"}) {
 			t.Errorf("result = %+v", r)
 		}
 	})

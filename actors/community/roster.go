@@ -105,3 +105,18 @@ func (r *roster) rolesOf(user protocol.UserID) []protocol.RoleID {
 	}
 	return r.sets[set].roles
 }
+
+// count is how many members have a role.
+func (r *roster) count(role protocol.RoleID) int {
+	with := make([]bool, len(r.sets))
+	for i := range r.sets {
+		with[i] = slices.Contains(r.sets[i].roles, role)
+	}
+	n := 0
+	for _, set := range r.members {
+		if with[set] {
+			n++
+		}
+	}
+	return n
+}

@@ -28,7 +28,7 @@ func (d *Dispatcher) locate(ctx context.Context, p *plan, caller protocol.Caller
 	case err != nil:
 		return "", p.refuse(caller, p.badKey(cmd.fault))
 	case id.IsZero(): // names nothing, ever
-		return "", p.unfound(caller, cmd.fault, nil, notFound[p.op.Resource])
+		return "", p.unfound(caller, cmd.fault, nil, p.nothing())
 	}
 	switch p.op.Locate {
 	case protocol.LocateMessage:
@@ -60,9 +60,24 @@ func (d *Dispatcher) exists(ctx context.Context, p *plan, caller protocol.Caller
 	default: // clients choose by id only among these two
 	}
 	if err != nil {
-		return p.unfound(caller, cmd.fault, err, notFound[p.op.Resource])
+		return p.unfound(caller, cmd.fault, err, p.nothing())
 	}
 	return nil
+}
+
+// nothing is what is said of a key that names nothing.
+func (p *plan) nothing() string {
+	if text := unfoundTexts[p.op.Name]; text != "" {
+		return text
+	}
+	return notFound[p.op.Resource]
+}
+
+// unfoundTexts are the rows that speak of what they were to find there.
+var unfoundTexts = map[string]string{
+	protocol.MemberAdd.Name:    "User or community not found",
+	protocol.MemberRemove.Name: "Membership not found",
+	protocol.MemberLeave.Name:  "Membership not found",
 }
 
 // notFound is what owners are told of what is not there.

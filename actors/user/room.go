@@ -27,6 +27,15 @@ func (s *State) memberJoined(_ turn.Turn, m *protocol.MemberJoined) (turn.Outcom
 	return out, err
 }
 
+// memberLeft takes the sockets out of a community.
+func (s *State) memberLeft(_ turn.Turn, m *protocol.MemberLeft) (turn.Outcome, error) {
+	if s.missing {
+		return turn.Outcome{}, nil
+	}
+	s.communities = slices.DeleteFunc(slices.Clone(s.communities), func(c protocol.CommunityID) bool { return c == m.Community })
+	return turn.Outcome{Rooms: s.leave(m.Topics()...)}, nil
+}
+
 // channelOpened lets the sockets into one more channel.
 func (s *State) channelOpened(_ turn.Turn, m *protocol.ChannelOpened) (turn.Outcome, error) {
 	if s.missing {
@@ -44,6 +53,11 @@ func (s *State) channelOpened(_ turn.Turn, m *protocol.ChannelOpened) (turn.Outc
 func (s *State) join(topics ...protocol.Topic) []protocol.Rooms {
 	s.version++
 	return []protocol.Rooms{{Of: protocol.UserTopic(s.user.ID), Join: topics}}
+}
+
+func (s *State) leave(topics ...protocol.Topic) []protocol.Rooms {
+	s.version++
+	return []protocol.Rooms{{Of: protocol.UserTopic(s.user.ID), Leave: topics}}
 }
 
 // lastRead tells the user's other sockets how far he has read.

@@ -73,3 +73,24 @@ func TestLastRead(t *testing.T) {
 		t.Errorf("event = %+v %+v", r.events[0], p)
 	}
 }
+
+func TestMemberLeft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	nest := w.community("Nest")
+	ch := w.channel(nest, "general", false)
+	alias := protocol.AliasGroupID(protocol.NewID[row]())
+	w.activate(w.s.user.ID)
+	version := w.s.version
+	w.exec(`DELETE FROM membership WHERE community_id = $1`, nest)
+	r := w.run(w.s.memberLeft(w.turn(), &protocol.MemberLeft{
+		Community: nest, Channels: []protocol.ChannelID{ch}, Aliases: []protocol.AliasGroupID{alias},
+	}))
+	if r.err != nil || w.s.version == version || len(w.s.communities) != 0 || len(r.events) != 0 {
+		t.Fatalf("communities %v, result %+v", w.s.communities, r)
+	}
+	want := []protocol.Topic{protocol.CommunityTopic(nest), protocol.ChannelTopic(ch), protocol.AliasTopic(alias)}
+	if room := r.rooms[0]; room.Of != protocol.UserTopic(w.s.user.ID) || !slices.Equal(room.Leave, want) {
+		t.Errorf("rooms = %+v", r.rooms)
+	}
+}

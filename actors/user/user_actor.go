@@ -77,6 +77,7 @@ func New(cfg Config) *turn.Kind[State] {
 	turn.OnMessage(k, (*State).settle)
 
 	turn.OnMessage(k, (*State).memberJoined)
+	turn.OnMessage(k, (*State).memberLeft)
 	turn.OnMessage(k, (*State).channelOpened)
 	turn.OnMessage(k, (*State).lastRead)
 
