@@ -30,11 +30,14 @@ func (i Instant) Ptr() *Instant {
 // String is the JSON form without quotes.
 func (i Instant) String() string { return i.Time().Format(instantLayout) }
 
+// append writes the JSON form without quotes.
+func (i Instant) append(b []byte) []byte { return i.Time().AppendFormat(b, instantLayout) }
+
 // MarshalJSON always writes three digits of milliseconds and Z.
 func (i Instant) MarshalJSON() ([]byte, error) {
 	b := make([]byte, 0, 26)
 	b = append(b, '"')
-	b = i.Time().AppendFormat(b, instantLayout)
+	b = i.append(b)
 	return append(b, '"'), nil
 }
 
