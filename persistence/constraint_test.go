@@ -82,8 +82,8 @@ func TestSchemaRefuses(t *testing.T) {
 		{`INSERT INTO message (id, channel_id, seq) VALUES (@m4, @h3, 4)`, "message_channel_id_fkey"},
 		{`UPDATE message SET reply_count = -1`, "message_reply_count_check"},
 		{`DELETE FROM message WHERE id = @m1`, "message_parent_message_id_fkey"},
-		{`INSERT INTO message_span (id, message_id, position, type) VALUES (@x3, @m1, 0, 'BOLD')`, "message_span_type_check"},
-		{`INSERT INTO message_span (id, message_id, position, type) VALUES (@x3, @m1, 0, 'PLAINTEXT'), (@x4, @m1, 0, 'PLAINTEXT')`, "message_span_message_id_position_key"},
+		{`INSERT INTO message_mention (message_id) VALUES (@m1)`, "message_mention_what_check"},
+		{`INSERT INTO message_mention (message_id, user_id) VALUES (@m1, @u4)`, "message_mention_user_id_fkey"},
 		{`INSERT INTO message_reaction (id, message_id, emoji, user_id) VALUES (@x3, @m1, '+', @u1), (@x4, @m1, '+', @u1)`, "message_reaction_message_id_emoji_user_id_key"},
 		{`INSERT INTO direct_message_group (id, pair_low, pair_high) VALUES (@g2, @u1, @u2)`, "direct_message_group_pair_low_pair_high_key"},
 		{`INSERT INTO direct_message_group (id, pair_low, pair_high) VALUES (@g2, @u2, @u1)`, "direct_message_group_pair_check"},
@@ -179,15 +179,5 @@ func TestEveryForeignKeyIsIndexed(t *testing.T) {
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestSearchVector(t *testing.T) {
-	t.Parallel()
-	db := seededDB(t)
-	var n int
-	err := db.Pool().QueryRow(t.Context(), `SELECT count(*) FROM message WHERE search_vector @@ to_tsquery('english', 'fox & quick')`).Scan(&n)
-	if err != nil || n != 1 {
-		t.Errorf("%d found, %v", n, err)
 	}
 }

@@ -18,10 +18,7 @@ const messageColumns = `
 	m.id, m.channel_id, m.direct_message_group_id, m.author_id, m.sent_at, m.edited_at, m.deleted_at,
 	m.pending_attachments, m.search_text, m.pinned, m.pinned_at, m.pinned_by, m.deleted_by, m.deleted_by_reason,
 	m.parent_message_id, m.reply_count, m.last_reply_at, m.seq, coalesce(m.nonce, ''),
-	(SELECT json_agg(json_build_object('id', s.id, 'messageId', s.message_id, 'position', s.position, 'type', s.type,
-			'text', s.text, 'userId', s.user_id, 'specialKind', s.special_kind, 'communityId', s.community_id,
-			'aliasId', s.alias_id) ORDER BY s.position)
-		FROM message_span s WHERE s.message_id = m.id),
+	m.spans,
 	(SELECT json_agg(json_build_object('e', r.emoji, 'u', r.user_id) ORDER BY r.created_at, r.id)
 		FROM message_reaction r WHERE r.message_id = m.id),
 	(SELECT json_agg(json_build_object(` + attachmentFields + `) ORDER BY a.position, a.id)

@@ -5,63 +5,78 @@ import "github.com/rookery-chat/rookery/protocol"
 // rowSize is about what a row costs besides its texts.
 const rowSize = 256
 
-const spanColumns = `id, message_id, position, type, text, user_id, special_kind, community_id, alias_id`
-
-// newSpan are those columns of s, the spans that a statement is given. Users and
-// alias groups that don't exist are nulled: a client may name any id. They are
-// looked up one by one and not joined: most spans name nobody, and for a join
-// Postgres likes to read all users.
-const newSpan = `s.id, s.message_id, s.position, s.type, s.text, (SELECT u.id FROM app_user u WHERE u.id = s.user_id),
-		s.special_kind, s.community_id, (SELECT a.id FROM alias_group a WHERE a.id = s.alias_id)`
-
-// MessageRow stores a new message of a channel with its spans. Its author may
-// be gone by then; the message stays.
+// MessageRow stores a new message of a channel. Its author may be gone by then;
+// the message stays.
 type MessageRow struct {
 	Message *protocol.Message
 }
 
-// Only messages that were not there get spans: when the statement runs again,
-// those of the first time may have been edited since.
+const (
+	newMessage     = `INSERT INTO message (id, channel_id, seq, author_id, sent_at, deleted_at, nonce, pending_attachments, search_text, spans)`
+	newMessageHead = `SELECT n.id, n.channel_id, n.seq, (SELECT u.id FROM app_user u WHERE u.id = n.author_id), n.sent_at, n.deleted_at,
+			nullif(n.nonce, ''), n.pending, n.search_text`
+	newMessageArray = `unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::int[], $9::text[], $10::json[])
+			AS n (id, channel_id, seq, author_id, sent_at, deleted_at, nonce, pending, search_text, spans)`
+)
+
+// insertMessages is for messages that name nobody, nearly all of them: a row
+// each, and nothing to look up but the author.
 var insertMessages = newStatement(Statement{
 	Name:  "insert messages",
 	Stage: 1,
+	SQL: newMessage + `
+	` + newMessageHead + `, n.spans
+	FROM ` + newMessageArray + `
+	ON CONFLICT (id) DO NOTHING`,
+	Args: messageArgs,
+})
+
+// insertMentioning is for messages that name somebody. Only those that were not
+// there get mentions: when the statement runs again, those of the first time may
+// have been edited since.
+var insertMentioning = newStatement(Statement{
+	Name:  "insert messages with mentions",
+	Stage: 1,
 	SQL: `
 	WITH added AS (
-		INSERT INTO message (id, channel_id, seq, author_id, sent_at, deleted_at, nonce, pending_attachments, search_text)
-		SELECT n.id, n.channel_id, n.seq, (SELECT u.id FROM app_user u WHERE u.id = n.author_id), n.sent_at, n.deleted_at,
-			nullif(n.nonce, ''), n.pending, n.search_text
-		FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::int[], $9::text[])
-			AS n (id, channel_id, seq, author_id, sent_at, deleted_at, nonce, pending, search_text)
+		` + newMessage + `
+		` + newMessageHead + `, message_spans_known(n.spans)
+		FROM ` + newMessageArray + `
 		ON CONFLICT (id) DO NOTHING
 		RETURNING id
-	)
-	INSERT INTO message_span (` + spanColumns + `)
-	SELECT ` + newSpan + `
-	FROM unnest($10::uuid[], $11::uuid[], $12::int[], $13::text[], $14::text[], $15::uuid[], $16::text[], $17::uuid[], $18::uuid[])
-		AS s (id, message_id, position, type, text, user_id, special_kind, community_id, alias_id)
-	JOIN added ON added.id = s.message_id`,
+	)` + insertMentions(`$11::uuid[], $12::uuid[], $13::uuid[], $14::text[]`, `added`),
 	Args: func(rows []Row) []any {
-		args := []any{
-			Column(rows, func(r *MessageRow) protocol.MessageID { return r.Message.ID }),
-			Column(rows, func(r *MessageRow) *protocol.ChannelID { return r.Message.ChannelID }),
-			Column(rows, func(r *MessageRow) int64 { return r.Message.Seq }),
-			Column(rows, func(r *MessageRow) *protocol.UserID { return r.Message.AuthorID }),
-			Column(rows, func(r *MessageRow) protocol.Instant { return r.Message.SentAt }),
-			Column(rows, func(r *MessageRow) *protocol.Instant { return r.Message.DeletedAt }),
-			Column(rows, func(r *MessageRow) string { return r.Message.Nonce }),
-			Column(rows, func(r *MessageRow) *int { return r.Message.PendingAttachments }),
-			Column(rows, func(r *MessageRow) *string { return r.Message.SearchText }),
-		}
-		var spans []protocol.Span
+		var list []mention
 		for _, r := range rows {
-			spans = append(spans, r.(*MessageRow).Message.Spans...)
+			m := r.(*MessageRow).Message
+			list = mentionsIn(list, m.ID, m.Spans)
 		}
-		return append(args, spanArgs(spans)...)
+		return append(messageArgs(rows), mentionArgs(list)...)
 	},
 })
 
+func messageArgs(rows []Row) []any {
+	return []any{
+		Column(rows, func(r *MessageRow) protocol.MessageID { return r.Message.ID }),
+		Column(rows, func(r *MessageRow) *protocol.ChannelID { return r.Message.ChannelID }),
+		Column(rows, func(r *MessageRow) int64 { return r.Message.Seq }),
+		Column(rows, func(r *MessageRow) *protocol.UserID { return r.Message.AuthorID }),
+		Column(rows, func(r *MessageRow) protocol.Instant { return r.Message.SentAt }),
+		Column(rows, func(r *MessageRow) *protocol.Instant { return r.Message.DeletedAt }),
+		Column(rows, func(r *MessageRow) string { return r.Message.Nonce }),
+		Column(rows, func(r *MessageRow) *int { return r.Message.PendingAttachments }),
+		Column(rows, func(r *MessageRow) *string { return r.Message.SearchText }),
+		Column(rows, func(r *MessageRow) []byte { return protocol.AppendSpans(nil, r.Message.Spans) }),
+	}
+}
+
 // Statement implements Row.
-func (*MessageRow) Statement() *Statement { return insertMessages }
+func (r *MessageRow) Statement() *Statement {
+	if names(r.Message.Spans) {
+		return insertMentioning
+	}
+	return insertMessages
+}
 
 // Size implements Row.
 func (r *MessageRow) Size() int { return messageSize(r.Message.Spans, r.Message.SearchText) }
@@ -74,38 +89,30 @@ type EditRow struct {
 	Spans      []protocol.Span
 }
 
-// Spans are replaced in place, position by position: deleting and inserting
-// equal keys in one statement has no defined order.
 var updateMessages = newStatement(Statement{
 	Name: "edit messages",
 	SQL: `
-	WITH edit AS (
-		SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::int[]) AS e (id, edited_at, search_text, spans)
-	), edited AS (
-		UPDATE message m SET edited_at = e.edited_at, search_text = e.search_text FROM edit e WHERE m.id = e.id
-	), shortened AS (
-		DELETE FROM message_span s USING edit e WHERE s.message_id = e.id AND s.position >= e.spans
-	)
-	INSERT INTO message_span AS old (` + spanColumns + `)
-	SELECT ` + newSpan + `
-	FROM unnest($5::uuid[], $6::uuid[], $7::int[], $8::text[], $9::text[], $10::uuid[], $11::text[], $12::uuid[], $13::uuid[])
-		AS s (id, message_id, position, type, text, user_id, special_kind, community_id, alias_id)
-	JOIN message m ON m.id = s.message_id
-	ON CONFLICT (message_id, position) DO UPDATE SET id = excluded.id, type = excluded.type, text = excluded.text,
-		user_id = excluded.user_id, special_kind = excluded.special_kind, community_id = excluded.community_id,
-		alias_id = excluded.alias_id`,
+	WITH edited AS (
+		UPDATE message m SET edited_at = e.edited_at, search_text = e.search_text, spans = message_spans_known(e.spans)
+		FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::json[]) AS e (id, edited_at, search_text, spans)
+		WHERE m.id = e.id
+		RETURNING m.id
+	), forgotten AS (
+		DELETE FROM message_mention WHERE message_id = ANY ($1::uuid[])
+	)` + insertMentions(`$5::uuid[], $6::uuid[], $7::uuid[], $8::text[]`, `edited`),
 	Args: func(rows []Row) []any {
 		args := []any{
 			Column(rows, func(r *EditRow) protocol.MessageID { return r.ID }),
 			Column(rows, func(r *EditRow) protocol.Instant { return r.EditedAt }),
 			Column(rows, func(r *EditRow) *string { return r.SearchText }),
-			Column(rows, func(r *EditRow) int { return len(r.Spans) }),
+			Column(rows, func(r *EditRow) []byte { return protocol.AppendSpans(nil, r.Spans) }),
 		}
-		var spans []protocol.Span
+		var list []mention
 		for _, r := range rows {
-			spans = append(spans, r.(*EditRow).Spans...)
+			e := r.(*EditRow)
+			list = mentionsIn(list, e.ID, e.Spans)
 		}
-		return append(args, spanArgs(spans)...)
+		return append(args, mentionArgs(list)...)
 	},
 })
 
@@ -225,29 +232,6 @@ func (*DetachedRow) Statement() *Statement { return deleteAttachments }
 
 // Size implements Row.
 func (*DetachedRow) Size() int { return rowSize }
-
-// spanArgs are the spans of several messages as parallel arrays.
-func spanArgs(spans []protocol.Span) []any {
-	return []any{
-		spanColumn(spans, func(s *protocol.Span) protocol.AnyID { return s.ID }),
-		spanColumn(spans, func(s *protocol.Span) protocol.MessageID { return s.MessageID }),
-		spanColumn(spans, func(s *protocol.Span) int { return s.Position }),
-		spanColumn(spans, func(s *protocol.Span) string { return s.Type }),
-		spanColumn(spans, func(s *protocol.Span) *string { return s.Text }),
-		spanColumn(spans, func(s *protocol.Span) *protocol.UserID { return s.UserID }),
-		spanColumn(spans, func(s *protocol.Span) *string { return s.SpecialKind }),
-		spanColumn(spans, func(s *protocol.Span) *protocol.AnyID { return s.CommunityID }),
-		spanColumn(spans, func(s *protocol.Span) *protocol.AnyID { return s.AliasID }),
-	}
-}
-
-func spanColumn[T any](spans []protocol.Span, field func(*protocol.Span) T) []T {
-	column := make([]T, len(spans))
-	for i := range spans {
-		column[i] = field(&spans[i])
-	}
-	return column
-}
 
 func messageSize(spans []protocol.Span, search *string) int {
 	n := rowSize * (1 + len(spans))

@@ -153,9 +153,11 @@ func TestReceiptsNeverGoBack(t *testing.T) {
 func TestRefusedMessageSparesItsNeighbours(t *testing.T) {
 	t.Parallel()
 	m := newMessages(t)
+	bad := m.message(2, "bad")
+	bad.SearchText = new("bad\x00")
 	rows := []persistence.Row{
 		&persistence.MessageRow{Message: m.message(1, "good")},
-		&persistence.MessageRow{Message: m.message(2, "bad\x00")},
+		&persistence.MessageRow{Message: bad},
 		&persistence.MessageRow{Message: m.message(2, "good")},
 		&persistence.MessageRow{Message: m.message(2, "the seq is taken")},
 	}

@@ -41,10 +41,7 @@ var (
 	nameInstance = query(`UPDATE instance_settings SET name = $1, description = $2, updated_at = $3`)
 
 	insertWelcome = query(`
-		INSERT INTO message (id, channel_id, seq, author_id, sent_at, search_text) VALUES ($1, $2, 1, $3, $4, $5)`)
-
-	insertWelcomeSpan = query(`
-		INSERT INTO message_span (id, message_id, position, type, text) VALUES ($1, $2, 0, 'PLAINTEXT', $3)`)
+		INSERT INTO message (id, channel_id, seq, author_id, sent_at, search_text, spans) VALUES ($1, $2, 1, $3, $4, $5, $6)`)
 )
 
 // InstanceRows is what the owner of the instance keeps in memory.
@@ -132,9 +129,11 @@ func (db *DB) SetUpInstance(ctx context.Context, owner Owner, n NewInstance) err
 		b.Queue(nameInstance, n.Name, n.Description, n.At)
 		b.Queue(insertInstanceAssignment, protocol.NewRandomID[memberRow](), n.Admin, n.Role)
 		if n.Community != nil && n.Welcome != "" {
-			id := protocol.NewID[memberRow]()
-			b.Queue(insertWelcome, id, n.Community.Channels[0].ID, n.Admin, n.At, strings.ToLower(n.Welcome))
-			b.Queue(insertWelcomeSpan, protocol.NewRandomID[memberRow](), id, n.Welcome)
+			id := protocol.MessageID(protocol.NewID[memberRow]())
+			spans := protocol.AppendSpans(nil, []protocol.Span{{
+				ID: protocol.AnyID(protocol.NewRandomID[memberRow]()), MessageID: id, Type: protocol.SpanPlaintext, Text: &n.Welcome,
+			}})
+			b.Queue(insertWelcome, id, n.Community.Channels[0].ID, n.Admin, n.At, strings.ToLower(n.Welcome), spans)
 		}
 		queueInvite(b, n.Invite)
 		return tx.SendBatch(ctx, b).Close()

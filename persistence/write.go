@@ -5,7 +5,8 @@ import "slices"
 // Row is one thing to store: a value that its statement knows how to turn into arguments.
 // It must not be changed once it was enqueued.
 type Row interface {
-	// Statement stores this row; all rows of a type return the same pointer.
+	// Statement stores this row. Rows of one type may have different ones; those that return
+	// the same pointer are stored together.
 	Statement() *Statement
 	// Size is about how many bytes of memory the row holds, for the writer's bound.
 	Size() int

@@ -84,7 +84,7 @@ func TestSetUp(t *testing.T) {
 	var text, search string
 	var seq int
 	if err := w.db.Pool().QueryRow(t.Context(), `
-		SELECT m.seq, m.search_text, s.text FROM message m JOIN message_span s ON s.message_id = m.id WHERE m.channel_id = $1`,
+		SELECT seq, search_text, spans -> 0 ->> 'text' FROM message WHERE channel_id = $1`,
 		rows.Channels[0].ID).Scan(&seq, &search, &text); err != nil {
 		t.Fatal(err)
 	}

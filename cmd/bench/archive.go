@@ -33,10 +33,17 @@ const (
 		SELECT ` + archivedID + `, $1, n, $2, now() - make_interval(secs => $4 - n), 0 FROM generate_series($3::bigint, $4::bigint) n`
 
 	insertSpans = `
-		INSERT INTO message_span (id, message_id, position, type, text, user_id)
-		SELECT gen_random_uuid(), ` + archivedID + `, p, CASE p WHEN 0 THEN 'PLAINTEXT' ELSE 'USER_MENTION' END,
-			'message ' || n || ' says something of ordinary length, as people do', CASE p WHEN 1 THEN $1::uuid END
-		FROM generate_series($2::bigint, $3::bigint) n, generate_series(0, 1) p`
+		UPDATE message SET spans = (
+			SELECT ('[' || string_agg('{"id":"' || gen_random_uuid() || '","messageId":"' || message.id || '","position":' || p || ',"type":"'
+				|| CASE p WHEN 0 THEN 'PLAINTEXT' ELSE 'USER_MENTION' END || '","text":"message ' || seq
+				|| ' says something of ordinary length, as people do","userId":' || CASE p WHEN 1 THEN '"' || $1::uuid || '"' ELSE 'null' END
+				|| ',"specialKind":null,"communityId":null,"aliasId":null}', ',') || ']')::json
+			FROM generate_series(0, 1) p)
+		WHERE id IN (SELECT ` + archivedID + ` FROM generate_series($2::bigint, $3::bigint) n)`
+
+	insertMentions = `
+		INSERT INTO message_mention (message_id, user_id)
+		SELECT ` + archivedID + `, $1 FROM generate_series($2::bigint, $3::bigint) n`
 
 	insertReactions = `
 		INSERT INTO message_reaction (id, message_id, emoji, user_id)
@@ -77,7 +84,7 @@ func (s *stage) fill(ctx context.Context) error {
 		return err
 	}
 	defer db.Close(context.WithoutCancel(ctx))
-	_, err = db.Exec(ctx, "VACUUM ANALYZE message, message_span, message_reaction, message_attachment, file")
+	_, err = db.Exec(ctx, "VACUUM ANALYZE message, message_mention, message_reaction, message_attachment, file")
 	s.archived = err == nil
 	progress("history: %d messages, %.1f s", archiveSize, time.Since(began).Seconds())
 	return err
@@ -106,7 +113,7 @@ func (s *stage) fillPart(ctx context.Context, url string, from, to int) error {
 			sql  string
 			args []any
 		}{
-			{insertSpans, []any{s.users[1].id, first, top}}, {insertReactions, []any{fans, first, top}},
+			{insertSpans, []any{s.users[1].id, first, top}}, {insertMentions, []any{s.users[1].id, first, top}}, {insertReactions, []any{fans, first, top}},
 			{insertFiles, []any{first, top}}, {insertAttachments, []any{first, top}},
 		} {
 			if _, err := db.Exec(ctx, x.sql, x.args...); err != nil {
