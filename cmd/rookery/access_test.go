@@ -1,0 +1,239 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rookery-chat/rookery/persistence/pgtest"
+)
+
+// accessFile lists what may be answered although the id is not the caller's.
+const accessFile = "testdata/access.txt"
+
+// kinds of ids that are tried in place of a good one.
+var kinds = []string{"foreign", "deleted", "unknown", "malformed", "zero"}
+
+// callers try them: the admin of another community, one of its members, a user
+// of no community, and the owner of the instance, for whom only ids of nothing
+// are wrong.
+var callers = map[string]persona{"admin": personaOf('A'), "member": personaOf('m'), "nobody": personaOf('n'), "owner": personaOf('O')}
+
+// exceptions are the lines of the file: "operation field kinds callers", with *
+// for all and the reason behind a #.
+type exceptions []struct{ row, field, kinds, callers string }
+
+func readExceptions(t *testing.T, rows []row) (list exceptions) {
+	t.Helper()
+	f, err := os.Open(accessFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		text, reason, _ := strings.Cut(lines.Text(), "#")
+		fields := strings.Fields(text)
+		switch {
+		case len(fields) == 0:
+			continue
+		case len(fields) != 4 || strings.TrimSpace(reason) == "":
+			t.Errorf("%s: %q is not four words and a reason", accessFile, lines.Text())
+			continue
+		case !slices.ContainsFunc(rows, func(r row) bool { return r.name == fields[0] }):
+			t.Errorf("%s: no line of the matrix is called %s", accessFile, fields[0])
+		}
+		list = append(list, struct{ row, field, kinds, callers string }{fields[0], fields[1], fields[2], fields[3]})
+	}
+	return list
+}
+
+func (l exceptions) has(a attempt) bool {
+	in := func(list, word string) bool { return list == "*" || slices.Contains(strings.Split(list, ","), word) }
+	for _, e := range l {
+		if e.row == a.row.name && in(e.field, a.field) && in(e.kinds, a.kind) && in(e.callers, a.who) {
+			return true
+		}
+	}
+	return false
+}
+
+// attempt is one row with one id replaced.
+type attempt struct {
+	row   row
+	field string // or "all": every id is foreign
+	kind  string
+	who   string
+}
+
+func (a attempt) String() string {
+	return fmt.Sprintf("%s with %s %s as %s", a.row.name, a.kind, a.field, a.who)
+}
+
+// reference is a value of a request that is a thing of the scene.
+var reference = regexp.MustCompile(`"([a-zA-Z]+)":\s*(\[?)"\$([a-zA-Z]+)"`)
+
+// idFields are the fields of a request that name a thing, with its name.
+func (r row) idFields() map[string]string {
+	fields := map[string]string{}
+	for _, m := range reference.FindAllStringSubmatch(r.request, -1) {
+		if m[3] != "new" {
+			fields[m[1]] = m[3]
+		}
+	}
+	return fields
+}
+
+// attempts of a row: every field with every kind, and all foreign at once.
+func (r row) attempts() (list []attempt) {
+	fields := r.idFields()
+	for _, who := range slices.Sorted(maps.Keys(callers)) {
+		for _, field := range slices.Sorted(maps.Keys(fields)) {
+			for _, kind := range kinds {
+				if who != "owner" || kind != "foreign" {
+					list = append(list, attempt{r, field, kind, who})
+				}
+			}
+		}
+		if len(fields) > 1 && who != "owner" {
+			list = append(list, attempt{r, "all", "foreign", who})
+		}
+	}
+	return list
+}
+
+// access is the theatre of the attempts: a scene for each caller, and the other
+// community, which nobody of them has to do with.
+type access struct {
+	g     *stage
+	own   map[string]*scene
+	other *scene
+	gone  *scene // was there once
+}
+
+func newAccess(t *testing.T, g *stage) *access {
+	t.Helper()
+	a := &access{g: g, own: map[string]*scene{}, other: g.newScene(t, personaOf('A')), gone: g.goneScene(t)}
+	for who, p := range callers {
+		a.own[who] = g.newScene(t, p)
+	}
+	return a
+}
+
+// value is the id that is tried: of what the other scene calls so.
+func (a *access) value(try attempt, name string) string {
+	switch try.kind {
+	case "foreign":
+		return a.other.vars[name]
+	case "deleted":
+		return a.gone.vars[name]
+	case "unknown":
+		return newID().String()
+	case "malformed":
+		return "not-a-uuid"
+	default:
+		return "00000000-0000-0000-0000-000000000000"
+	}
+}
+
+// request is what the attempt sends.
+func (a *access) request(t *testing.T, try attempt) map[string]any {
+	t.Helper()
+	input := a.own[try.who].fill(t, try.row.request)
+	for field, name := range try.row.idFields() {
+		if field != try.field && try.field != "all" {
+			continue
+		}
+		if _, list := input[field].([]any); list {
+			input[field] = []any{a.value(try, name)}
+			continue
+		}
+		input[field] = a.value(try, name)
+	}
+	return input
+}
+
+// TestObjectAccess tries every id of every request with things that are not the
+// caller's: refused, and nothing changes.
+func TestObjectAccess(t *testing.T) {
+	rows := readMatrix(t)
+	except := readExceptions(t, rows)
+	url := pgtest.URL(t)
+	n := startNode(t, "--database-url", url)
+	g := newStage(t, url, n)
+	shared := newAccess(t, g)
+	before := g.sums(t)
+	for _, r := range rows {
+		if r.op.Public && len(r.idFields()) == 0 {
+			continue
+		}
+		changes := false
+		for _, try := range r.attempts() {
+			at := shared
+			excepted := except.has(try)
+			if excepted && r.op.Method != http.MethodGet {
+				at, changes = newAccess(t, g), true // what it changes must not disturb the others
+			}
+			got := call{r.op, at.request(t, try)}.send(t, n, at.own[try.who].token)
+			switch {
+			case got.status >= 500, !excepted && got.status != http.StatusNotFound && got.status != http.StatusForbidden && got.status != http.StatusBadRequest:
+				t.Errorf("%s: %s", try, got)
+			case excepted && got.status >= 400 && got.status != http.StatusConflict:
+				t.Errorf("%s is an exception without need: %s", try, got)
+			}
+		}
+		if changes {
+			before = g.sums(t)
+			continue
+		}
+		after := g.sums(t)
+		for table, sum := range after {
+			if before[table] != sum {
+				t.Errorf("%s: refused requests changed %s", r.name, table)
+			}
+		}
+		before = after
+	}
+	for _, line := range n.problems() {
+		t.Errorf("server logged %s", line)
+	}
+}
+
+// volatile tables change by themselves.
+var volatile = []string{"actor_lease", "goose_db_version"}
+
+// sums are checksums of the tables.
+func (g *stage) sums(t *testing.T) map[string]string {
+	t.Helper()
+	ctx := within(t)
+	rows, err := g.db.Query(ctx, `SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'river%' AND tablename <> ALL ($1)`, volatile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := &pgx.Batch{}
+	sums := map[string]string{}
+	for _, table := range tables {
+		name := pgx.Identifier{table}.Sanitize()
+		batch.Queue(`SELECT count(*)::text || ' rows ' || coalesce(sum(hashtextextended(x::text, 0)), 0)::text FROM ` + name + ` x`).QueryRow(func(row pgx.Row) error {
+			var sum string
+			err := row.Scan(&sum)
+			sums[table] = sum
+			return err
+		})
+	}
+	if err := g.db.SendBatch(ctx, batch).Close(); err != nil {
+		t.Fatal(err)
+	}
+	return sums
+}

@@ -1,0 +1,308 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rookery-chat/rookery/cmd/load"
+)
+
+// view is something that a client shows and how it gets it. The group is what
+// events name when they make clients fetch again.
+type view struct{ name, group, path string }
+
+// views of a community, as far as clients have them.
+var views = []view{
+	{"mine", "mine", "/api/community/mine"},
+	{"me", "people", "/api/users/profile"},
+	{"target", "people", "/api/users/$target"},
+	{"community", "community", "/api/community/$community"},
+	{"channels", "channels", "/api/channels/community/$community"},
+	{"mentionable", "channels", "/api/channels/community/$community/mentionable"},
+	{"general", "channels", "/api/channels/$general"},
+	{"private", "channels", "/api/channels/$private"},
+	{"hidden", "channels", "/api/channels/$hidden"},
+	{"members", "members", "/api/membership/community/$community"},
+	{"channelMembers", "members", "/api/channel-membership/channel/$private"},
+	{"roles", "roles", "/api/roles/community/$community"},
+	{"myRoles", "roles", "/api/roles/my/community/$community"},
+	{"targetRoles", "roles", "/api/roles/user/$target/community/$community"},
+	{"bans", "moderation", "/api/moderation/bans/$community"},
+	{"timeouts", "moderation", "/api/moderation/timeouts/$community"},
+	{"timeoutStatus", "moderation", "/api/moderation/timeout-status/$community/$target"},
+	{"aliases", "aliases", "/api/alias-groups/community/$community"},
+	{"pins", "pins", "/api/moderation/pins/$general"},
+	{"messages", "messages", "/api/messages/channel/$general?limit=50"},
+	{"privateMessages", "messages", "/api/messages/channel/$private?limit=50"},
+	{"hiddenMessages", "messages", "/api/messages/channel/$hidden?limit=50"},
+}
+
+// refetched tells what clients fetch again on an event. Events about messages
+// are applied instead.
+var refetched = map[string][]string{
+	"memberAddedToCommunity": {"all"},
+	"communityUpdated":       {"mine", "community"},
+	"communityDeleted":       {"all"},
+	"channelCreated":         {"channels", "members", "messages", "pins"}, // a channel that comes into view is opened
+	"channelUpdated":         {"channels", "members", "messages", "pins"},
+	"channelDeleted":         {"channels", "members", "messages", "pins"},
+	"channelsReordered":      {"channels"},
+	"roleCreated":            {"roles"},
+	"roleUpdated":            {"all"}, // what one may see depends on roles
+	"roleDeleted":            {"roles"},
+	"roleAssigned":           {"all"},
+	"roleUnassigned":         {"all"},
+	"userBanned":             {"all"},
+	"userKicked":             {"all"},
+	"userTimedOut":           {"moderation"},
+	"timeoutRemoved":         {"moderation"},
+	"userProfileUpdated":     {"people", "members", "moderation", "pins"},
+	"messagePinned":          {"pins"},
+	"messageUnpinned":        {"pins"},
+}
+
+// heard is an event as a client got it.
+type heard struct {
+	name    string
+	payload json.RawMessage
+}
+
+// viewer is a client with a model of what it shows: snapshots, and the events
+// since.
+type viewer struct {
+	name  string
+	api   load.API
+	s     *scene
+	sock  *load.Socket
+	model map[string]any // by name of the view; nil: not visible
+
+	mu     sync.Mutex
+	events []heard
+	news   chan struct{}
+}
+
+// watch connects a client and fetches its first snapshot.
+func watch(t *testing.T, name string, n *node, s *scene, token string) *viewer {
+	t.Helper()
+	v := &viewer{name: name, api: n.api().As(token), s: s, news: make(chan struct{}, 1)}
+	var err error
+	if v.sock, err = load.Dial(within(t), n.addr, load.Options{Token: token, OnEvent: v.on}); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	t.Cleanup(v.sock.Close)
+	v.model = v.fetch(t, "all")
+	return v
+}
+
+func (v *viewer) on(name string, payload json.RawMessage) {
+	if name == "userOnline" || name == "userOffline" {
+		return // of the clients that come
+	}
+	v.mu.Lock()
+	v.events = append(v.events, heard{name, slices.Clone(payload)})
+	v.mu.Unlock()
+	select {
+	case v.news <- struct{}{}:
+	default:
+	}
+}
+
+// gone reports whether the server has ended the connection: the client shows its
+// login page.
+func (v *viewer) gone() bool {
+	select {
+	case <-v.sock.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// fetch reads the views of the groups afresh.
+func (v *viewer) fetch(t *testing.T, groups ...string) map[string]any {
+	t.Helper()
+	got := map[string]any{}
+	for _, w := range views {
+		if !slices.Contains(groups, w.group) && !slices.Contains(groups, "all") {
+			continue
+		}
+		path := variable.ReplaceAllStringFunc(w.path, func(name string) string { return v.s.vars[name[1:]] })
+		var body any
+		err := v.api.Call(within(t), "GET", path, nil, &body)
+		switch status(err) {
+		case 0:
+			if err != nil {
+				t.Fatalf("%s as %s: %v", w.name, v.name, err)
+			}
+		case 500, 502, 503:
+			t.Errorf("%s as %s: %v", w.name, v.name, err)
+		}
+		got[w.name] = timeless(body)
+	}
+	return got
+}
+
+// timeless is a body without what changes by itself, and lists without an order
+// in one.
+func timeless(body any) any {
+	switch b := body.(type) {
+	case map[string]any:
+		delete(b, "lastSeen")
+		for k := range b {
+			b[k] = timeless(b[k])
+		}
+	case []any:
+		for i := range b {
+			b[i] = timeless(b[i])
+		}
+	}
+	return body
+}
+
+// take takes the events so far.
+func (v *viewer) take() []heard {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	list := v.events
+	v.events = nil
+	return list
+}
+
+// apply does with events what clients do. What is fetched again is fetched once
+// for all of them.
+func (v *viewer) apply(t *testing.T, events []heard) {
+	t.Helper()
+	var again []string
+	for _, e := range events {
+		var m change
+		if err := json.Unmarshal(e.payload, &m); err != nil {
+			t.Errorf("%s: event %s %s: %v", v.name, e.name, e.payload, err)
+		}
+		again = append(again, refetched[e.name]...)
+		v.patch(e.name, m)
+	}
+	if len(again) > 0 {
+		maps.Copy(v.model, v.fetch(t, again...))
+	}
+}
+
+// change is what events about messages carry.
+type change struct {
+	ChannelID string
+	MessageID string
+	Message   map[string]any
+	Emoji     string
+	Reaction  map[string]any
+	Reactions []any
+	PinnedBy  string
+	PinnedAt  string
+}
+
+// patch changes the lists of messages as the client does.
+func (v *viewer) patch(event string, m change) {
+	channel := m.ChannelID
+	if m.Message != nil {
+		channel, _ = m.Message["channelId"].(string)
+		m.MessageID, _ = m.Message["id"].(string)
+	}
+	name := map[string]string{v.s.vars["general"]: "messages", v.s.vars["private"]: "privateMessages", v.s.vars["hidden"]: "hiddenMessages"}[channel]
+	page, ok := v.model[name].(map[string]any)
+	if !ok {
+		return
+	}
+	list, _ := page["messages"].([]any)
+	at := slices.IndexFunc(list, func(x any) bool { return x.(map[string]any)["id"] == m.MessageID })
+	switch {
+	case event == "newMessage" && at < 0:
+		list = append([]any{timeless(any(m.Message))}, list...)
+	case at < 0:
+	case event == "updateMessage":
+		list[at] = timeless(any(m.Message))
+	case event == "deleteMessage":
+		list = slices.Delete(list, at, at+1)
+	default:
+		patchMessage(list[at].(map[string]any), event, m)
+	}
+	page["messages"] = list
+}
+
+func patchMessage(message map[string]any, event string, m change) {
+	switch event {
+	case "reactionAdded":
+		reactions, _ := message["reactions"].([]any)
+		at := slices.IndexFunc(reactions, func(x any) bool { return x.(map[string]any)["emoji"] == m.Reaction["emoji"] })
+		if at < 0 {
+			message["reactions"] = append(reactions, any(m.Reaction))
+		} else {
+			reactions[at] = m.Reaction
+		}
+	case "reactionRemoved":
+		message["reactions"] = m.Reactions
+	case "messagePinned":
+		message["pinned"], message["pinnedAt"], message["pinnedBy"] = true, m.PinnedAt, m.PinnedBy
+	case "messageUnpinned":
+		message["pinned"], message["pinnedAt"], message["pinnedBy"] = false, nil, nil
+	}
+}
+
+// settle applies events until the model is what a fresh client sees, and names
+// the views that are not when nothing more comes.
+func (v *viewer) settle(t *testing.T, quiet func(view string) bool) {
+	t.Helper()
+	late := time.NewTimer(5 * time.Second)
+	defer late.Stop()
+	var all []string
+	for {
+		events := v.take()
+		for _, e := range events {
+			all = append(all, e.name)
+		}
+		v.apply(t, events)
+		fresh := v.fetch(t, "all")
+		var wrong []string
+		for name := range fresh {
+			if !quiet(name) && !reflect.DeepEqual(v.model[name], fresh[name]) {
+				wrong = append(wrong, name)
+			}
+		}
+		if len(wrong) == 0 {
+			return
+		}
+		select {
+		case <-v.news:
+		case <-late.C:
+			slices.Sort(wrong)
+			t.Errorf("%s heard [%s], but shows something else than a fresh client: %s", v.name, strings.Join(all, " "), strings.Join(wrong, ", "))
+			for _, name := range wrong {
+				shown, fresh := differing(v.model[name], fresh[name])
+				t.Logf("%s of %s\nshown %s\nfresh %s", name, v.name, shown, fresh)
+			}
+			return
+		}
+	}
+}
+
+// differing are the texts of two values from shortly before they differ.
+func differing(a, b any) (shown, fresh string) {
+	x, y := encoded(a), encoded(b)
+	at := 0
+	for at < len(x) && at < len(y) && x[at] == y[at] {
+		at++
+	}
+	at = max(0, at-60)
+	return x[at:min(len(x), at+300)], y[at:min(len(y), at+300)]
+}
+
+func encoded(v any) string {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(raw)
+}
