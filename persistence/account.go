@@ -25,8 +25,7 @@ var (
 	setBan = query(`
 		UPDATE app_user u SET banned = $2, banned_at = CASE WHEN $2 THEN $3::timestamptz END, banned_by = CASE WHEN $2 THEN $4::uuid END
 		WHERE u.id = $1
-		RETURNING ` + publicUserColumns + `, u.email, u.verified, u.created_at, u.status_updated_at,
-			u.banned, u.banned_at, u.banned_by, u.storage_quota_bytes, u.storage_used_bytes`)
+		RETURNING ` + adminUserColumns)
 
 	deleteRefreshTokens = query(`DELETE FROM refresh_token WHERE user_id = $1`)
 )
@@ -110,9 +109,7 @@ func (db *DB) SetAccountBan(ctx context.Context, owner Owner, ban AccountBan) (p
 				return err
 			}
 		}
-		return tx.QueryRow(ctx, setBan, ban.User, ban.Banned, ban.At, ban.By).Scan(append(publicUserFields(&u.PublicUser),
-			&u.Email, &u.Verified, &u.CreatedAt, &u.StatusUpdatedAt,
-			&u.Banned, &u.BannedAt, &u.BannedByID, &u.StorageQuotaBytes, &u.StorageUsedBytes)...)
+		return tx.QueryRow(ctx, setBan, ban.User, ban.Banned, ban.At, ban.By).Scan(adminUserFields(&u)...)
 	})
 	return u, shown(err, "ban account")
 }

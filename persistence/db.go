@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -44,6 +45,8 @@ type Config struct {
 type DB struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
+
+	trigrams atomic.Pointer[bool] // whether there is an index of trigrams; nil: not known yet
 }
 
 // Open connects, checks that the server is new enough and returns a handle. The error of

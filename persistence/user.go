@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -36,7 +37,9 @@ var (
 	// first user is decided by one of them.
 	lockInstance = query(`SELECT registration_mode, default_storage_quota_bytes FROM instance_settings FOR NO KEY UPDATE`)
 
-	selectTaken = query(`SELECT id, username FROM app_user WHERE id = $1 OR username = $2 OR email = $3`)
+	selectKnownUser = query(`SELECT EXISTS (SELECT FROM app_user WHERE id = $1)`)
+
+	selectTaken = query(`SELECT username FROM app_user WHERE username = $1 OR email = $2`)
 
 	insertUser = query(`
 		INSERT INTO app_user AS u (id, username, display_name, email, password_hash, storage_quota_bytes, created_at, role, verified)
@@ -154,7 +157,9 @@ type Registered struct {
 
 // RegisterUser stores a user with all that his invite brings, in one fenced
 // transaction. A second call with the same id finds the first one's result.
-// Errors for the caller are those of the contract, in its order.
+// Errors for the caller are those of the contract. Whether a name or an address
+// is taken is told only to those who could register: where an invite is needed,
+// it is looked at first.
 func (db *DB) RegisterUser(ctx context.Context, owner Owner, n NewUser) (Registered, error) {
 	var r Registered
 	err := db.Fenced(ctx, owner, func(tx pgx.Tx) error {
@@ -163,48 +168,37 @@ func (db *DB) RegisterUser(ctx context.Context, owner Owner, n NewUser) (Registe
 		if err := tx.QueryRow(ctx, lockInstance).Scan(&mode, &quota); err != nil {
 			return err
 		}
-		again, err := checkTaken(ctx, tx, n)
+		var again bool
+		if err := tx.QueryRow(ctx, selectKnownUser, n.ID).Scan(&again); err != nil {
+			return err
+		}
 		switch {
 		case again:
 			return readRegistered(ctx, tx, n.ID, &r)
-		case mode == RegistrationClosed: // tells nothing about names either
+		case mode == RegistrationClosed:
 			return protocol.Forbidden("Registration is closed")
-		case err != nil:
-			return err
 		}
 		return register(ctx, tx, n, mode, quota, &r)
 	})
 	return r, shown(err, "register user")
 }
 
-// checkTaken reports whether this very registration was stored before.
-func checkTaken(ctx context.Context, tx pgx.Tx, n NewUser) (again bool, err error) {
-	rows, err := tx.Query(ctx, selectTaken, n.ID, n.Username, n.Email)
+// checkTaken tells whether another user has the name or the address.
+func checkTaken(ctx context.Context, tx pgx.Tx, n NewUser) error {
+	rows, err := tx.Query(ctx, selectTaken, n.Username, n.Email)
 	if err != nil {
-		return false, err
+		return err
 	}
-	type taken struct {
-		ID       protocol.UserID
-		Username string
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[taken])
-	if err != nil {
-		return false, err
-	}
-	name := false
-	for _, t := range list {
-		if t.ID == n.ID {
-			return true, nil
-		}
-		name = name || t.Username == n.Username
-	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	switch {
-	case name:
-		return false, violations["app_user_username_key"]
-	case len(list) > 0:
-		return false, violations["app_user_email_key"]
+	case err != nil:
+		return err
+	case slices.Contains(names, n.Username):
+		return violations["app_user_username_key"]
+	case len(names) > 0:
+		return violations["app_user_email_key"]
 	}
-	return false, nil
+	return nil
 }
 
 func readRegistered(ctx context.Context, tx pgx.Tx, id protocol.UserID, r *Registered) error {
@@ -229,6 +223,9 @@ func register(ctx context.Context, tx pgx.Tx, n NewUser, mode string, quota int6
 		if err != nil {
 			return err
 		}
+	}
+	if err := checkTaken(ctx, tx, n); err != nil {
+		return err
 	}
 	err := tx.QueryRow(ctx, insertUser, n.ID, n.Username, n.Email, n.Hash, quota, n.At).Scan(publicUserFields(&r.User)...)
 	if err != nil || invite.IsZero() {

@@ -50,14 +50,50 @@ type SetUserBan struct {
 	Banned bool   `json:"banned" rule:"bool"`
 }
 
+// ListAccounts asks for a page of all users, newest first, as administrators see
+// them.
+type ListAccounts struct {
+	Limit             *int   `query:"limit" json:"limit" rule:"optional,numeric,max=100,min=1,number,whole"`
+	ContinuationToken string `query:"continuationToken" json:"continuationToken"`
+	Banned            string `query:"banned" json:"banned" rule:"optional,enum=true;false"`
+	Role              string `query:"role" json:"role" rule:"optional,enum=OWNER;USER"`
+	Search            string `query:"search" json:"search"`
+}
+
+// AccountPage is a page of users as administrators see them.
+type AccountPage struct {
+	Users             []AdminUser `json:"users"`
+	ContinuationToken *UserID     `json:"continuationToken,omitempty"` // absent: there are no more
+}
+
+// GetAccount asks for one user as administrators see him.
+type GetAccount struct {
+	ID UserID `path:"id" json:"id" rule:"pathUUID"`
+}
+
+// SetUserRole makes a user an owner of the instance, or no longer one.
+type SetUserRole struct {
+	ID   UserID `path:"id" json:"id" rule:"pathUUID"`
+	Role string `json:"role" rule:"enum=OWNER;USER"`
+}
+
 // Rows of users.
 var (
 	UserRegister = Define[RegisterUser, PublicUser](Operation{
 		Name: "user.register", Method: "POST", Path: "/api/users", Public: true, Rate: RateRegister,
 		Home: KindInstance, Key: KeySingleton,
 	})
-	UserProfile = Define[None, PublicUser](Operation{
-		Name: "user.profile", Method: "GET", Path: "/api/users/profile", Home: KindEdge,
+	UserAdminList = Define[ListAccounts, AccountPage](Operation{
+		Name: "user.adminList", Method: "GET", Path: "/api/users/admin/list",
+		Home: KindEdge, Permission: ActionReadUser, Resource: ResourceInstance,
+	})
+	UserAdminGet = Define[GetAccount, AdminUser](Operation{
+		Name: "user.adminGet", Method: "GET", Path: "/api/users/admin/{id}",
+		Home: KindEdge, Permission: ActionReadUser, Resource: ResourceInstance,
+	})
+	UserRole = Define[SetUserRole, AdminUser](Operation{
+		Name: "user.role", Method: "PATCH", Path: "/api/users/admin/{id}/role",
+		Home: KindInstance, Key: KeySingleton, Permission: ActionUpdateUser, Resource: ResourceInstance,
 	})
 	UserBan = Define[SetUserBan, AdminUser](Operation{
 		Name: "user.ban", Method: "PATCH", Path: "/api/users/admin/{id}/ban",

@@ -10,6 +10,12 @@ import (
 var answers = map[string]func(ctx context.Context, d *Dispatcher, cmd any) (any, error){
 	protocol.CommunityMine.Name: communityMine,
 	protocol.UserProfile.Name:   userProfile,
+	protocol.UserGet.Name:       userGet,
+	protocol.UserByName.Name:    userByName,
+	protocol.UserSearch.Name:    userSearch,
+	protocol.UserList.Name:      userList,
+	protocol.UserAdminList.Name: userAdminList,
+	protocol.UserAdminGet.Name:  userAdminGet,
 	protocol.InviteList.Name:    inviteList,
 	protocol.InvitePublic.Name:  invitePublic,
 	protocol.PresenceGet.Name:   presenceGet,
@@ -17,14 +23,6 @@ var answers = map[string]func(ctx context.Context, d *Dispatcher, cmd any) (any,
 
 func communityMine(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
 	return listed(d.cfg.DB.CommunitiesOf(ctx, callerOf(cmd).UserID))
-}
-
-func userProfile(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
-	u, err := d.cfg.DB.PublicUser(ctx, callerOf(cmd).UserID)
-	if err != nil {
-		return nil, err
-	}
-	return &u, nil
 }
 
 // inviteList shows owners everybody's invites, others their own.
@@ -38,17 +36,13 @@ func inviteList(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
 }
 
 func invitePublic(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
-	i, err := d.cfg.DB.InvitePublic(ctx, cmd.(*protocol.Command[protocol.GetInvite]).Req.Code)
-	if err != nil {
-		return nil, err
-	}
-	return &i, nil
+	return found(d.cfg.DB.InvitePublic(ctx, requestOf[protocol.GetInvite](cmd).Code))
 }
 
 // presenceGet asks the user actor; an id that is none is of nobody, and nobody
 // is offline.
 func presenceGet(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
-	req := cmd.(*protocol.Command[protocol.GetPresence]).Req
+	req := requestOf[protocol.GetPresence](cmd)
 	of := &protocol.PresenceOf{UserID: req.UserID}
 	id, _ := protocol.ParseID[struct{}](req.UserID) // zero for what is no id
 	if id.IsZero() {
@@ -65,3 +59,13 @@ func presenceGet(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
 }
 
 func callerOf(cmd any) protocol.Caller { return cmd.(protocol.AnyCommand).By() }
+
+func requestOf[Req any](cmd any) Req { return cmd.(*protocol.Command[Req]).Req }
+
+// found is one row as an answer.
+func found[T any](row T, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &row, nil
+}

@@ -51,3 +51,21 @@ func (s *State) endAgain(_ turn.Turn, m *endAgain) (turn.Outcome, error) {
 		Kind: protocol.KindUser, ID: m.user.String(), Msg: &protocol.EndSessions{Reason: reasonBanned},
 	}}}, nil
 }
+
+// setRole makes a user an owner of the instance or an ordinary user. Every gate
+// has heard of it before the reply.
+func (s *State) setRole(t turn.Turn, req protocol.SetUserRole) (turn.Outcome, error) {
+	db, owner, by := s.db, t.Owner, t.Caller.UserID
+	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
+		u, err := db.SetUserRole(ctx, owner, by, req.ID, req.Role)
+		if err != nil {
+			return nil, err
+		}
+		return func(turn.Turn) (turn.Outcome, error) {
+			return turn.Outcome{
+				Reply: &u, Accounts: []protocol.UserID{u.ID},
+				Tells: []turn.Tell{{Kind: protocol.KindUser, ID: u.ID.String(), Msg: &protocol.ProfileChanged{}}},
+			}, nil
+		}, nil
+	}}, nil
+}

@@ -3,6 +3,7 @@ package instance
 import (
 	"testing"
 
+	"github.com/rookery-chat/rookery/actors/turn"
 	"github.com/rookery-chat/rookery/protocol"
 )
 
@@ -69,4 +70,45 @@ func TestAccountState(t *testing.T) {
 	}
 	_, err = w.db.AccountState(t.Context(), protocol.UserID(protocol.NewID[row]()), w.now)
 	wantError(t, err, protocol.NotFound("User not found"))
+}
+
+func TestRole(t *testing.T) {
+	t.Parallel()
+	w, owner, _ := ready(t)
+	code := w.invite(owner, protocol.CreateInvite{}).Code
+	mia, uma := w.user("mia", code), w.user("uma", code)
+	set := func(by protocol.UserID, who protocol.UserID, role string) result {
+		t.Helper()
+		return w.run(w.s.setRole(w.turn(protocol.Caller{UserID: by}), protocol.SetUserRole{ID: who, Role: role}))
+	}
+	last := protocol.Forbidden("Cannot demote the last owner. Promote another user first.")
+
+	wantError(t, set(owner.UserID, protocol.UserID(protocol.NewID[row]()), protocol.RoleOwner).err, protocol.NotFound("User not found"))
+	wantError(t, set(owner.UserID, owner.UserID, protocol.RoleUser).err, last)
+	wantError(t, set(mia.ID, mia.ID, protocol.RoleOwner).err, protocol.ErrForbidden)
+	wantError(t, set(mia.ID, owner.UserID, protocol.RoleUser).err, protocol.ErrForbidden)
+	if r := set(mia.ID, uma.ID, protocol.RoleUser); r.err != nil {
+		t.Errorf("a role that he has: %v", r.err)
+	}
+	r := set(owner.UserID, mia.ID, protocol.RoleOwner)
+	if r.err != nil || r.reply.(*protocol.AdminUser).Role != protocol.RoleOwner || len(r.accounts) != 1 || r.accounts[0] != mia.ID {
+		t.Fatalf("result = %+v", r)
+	}
+	if len(r.tells) != 1 || r.tells[0].ID != mia.ID.String() {
+		t.Errorf("tells = %+v", r.tells)
+	}
+	w.exec(`UPDATE app_user SET banned = true WHERE id = $1`, mia.ID)
+	wantError(t, set(owner.UserID, owner.UserID, protocol.RoleUser).err, last)
+	w.exec(`UPDATE app_user SET banned = false WHERE id = $1`, mia.ID)
+
+	outs := []turn.Outcome{
+		w.commit(w.s.setRole(w.turn(owner), protocol.SetUserRole{ID: mia.ID, Role: protocol.RoleUser})),
+		w.commit(w.s.setRole(w.turn(protocol.Caller{UserID: mia.ID}), protocol.SetUserRole{ID: owner.UserID, Role: protocol.RoleUser})),
+	}
+	if got := tally(race(t, outs)); got[""] != 1 {
+		t.Errorf("two owners demote each other: %v", got)
+	}
+	if n := w.count(`SELECT count(*) FROM app_user WHERE role = 'OWNER'`); n != 1 {
+		t.Errorf("%d owners are left, want 1", n)
+	}
 }

@@ -25,6 +25,7 @@ func New() *turn.Kind[State] {
 	turn.On(k, protocol.InviteCreate, (*State).createInvite, turn.Structural)
 
 	turn.On(k, protocol.UserBan, (*State).banUser, turn.Structural)
+	turn.On(k, protocol.UserRole, (*State).setRole, turn.Structural)
 	turn.OnMessage(k, (*State).endAgain)
 	return k
 }

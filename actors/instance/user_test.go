@@ -85,15 +85,18 @@ func TestRegister(t *testing.T) {
 			req  protocol.RegisterUser
 			want *protocol.Error
 		}{
-			"name":               {registration("MIA", code), errName},
-			"name before invite": {registration("mia", "nothing"), errName},
-			"email":              {twice, errEmail},
-			"unknown invite":     {registration("a1", "nothing"), errInvite},
-			"no invite":          {registration("a2", ""), errInvite},
-			"expired":            {registration("a3", expired), errInvite},
-			"used up":            {registration("a4", used), errInvite},
+			"name":           {registration("MIA", code), errName},
+			"invite first":   {registration("mia", "nothing"), errInvite},
+			"email":          {twice, errEmail},
+			"unknown invite": {registration("a1", "nothing"), errInvite},
+			"no invite":      {registration("a2", ""), errInvite},
+			"expired":        {registration("a3", expired), errInvite},
+			"used up":        {registration("a4", used), errInvite},
 		} {
 			t.Run(name, func(t *testing.T) { wantError(t, w.register(row.req).err, row.want) })
+		}
+		if n := w.count(`SELECT uses FROM instance_invite WHERE code = $1`, code); n != 1 {
+			t.Errorf("refused registrations used the invite: %d uses, want 1", n)
 		}
 		empty := registration("blank", code)
 		empty.Email = new(string)

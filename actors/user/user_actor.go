@@ -76,6 +76,9 @@ func New(cfg Config) *turn.Kind[State] {
 	turn.OnMessage(k, (*State).sweepSockets)
 	turn.OnMessage(k, (*State).settle)
 
+	turn.On(k, protocol.ProfileUpdate, (*State).updateProfile, turn.Structural)
+	turn.OnMessage(k, (*State).profileChanged, turn.Structural)
+
 	turn.OnMessage(k, (*State).memberJoined)
 	turn.OnMessage(k, (*State).memberLeft)
 	turn.OnMessage(k, (*State).channelOpened)
