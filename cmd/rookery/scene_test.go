@@ -193,6 +193,7 @@ func (s *scene) people(t *testing.T) {
 	for _, name := range []string{"founder", "target", "witness", "silenced", "stranger", "banned", "friend", "asker", "asked", "blocked"} {
 		s.user(name, protocol.RoleUser)
 	}
+	s.user("owner", protocol.RoleOwner)
 	later := time.Now().Add(24 * time.Hour)
 	family := newID()
 	s.as("session", s.put("refresh_token", "user_id,family_id,token_hash,expires_at", me, family, newHash(), later))
@@ -306,10 +307,13 @@ func (s *scene) belongings() {
 	s.as("instanceRole", s.put("role", "name,actions", "spare "+newID().String(), []string{"READ_USER"}))
 	s.as("givenInstanceRole", s.put("role", "name,actions", "given "+newID().String(), []string{"READ_USER"}))
 	s.put("role_assignment", "user_id,role_id", s.id("target"), s.id("givenInstanceRole"))
-	for name, kind := range map[string]string{"avatar": "USER_AVATAR", "communityAvatar": "COMMUNITY_AVATAR"} {
+	file := func(name, kind, by string) {
 		s.as(name, s.put("file", "filename,mime_type,file_type,size,checksum,uploaded_by,resource_type,storage_path",
-			name+".png", "image/png", "IMAGE", 1, "x", me, kind, newID().String()))
+			name+".png", "image/png", "IMAGE", 1, "x", s.id(by), kind, newID().String()))
 	}
+	file("avatar", "USER_AVATAR", "me")
+	file("foreignAvatar", "USER_AVATAR", "target")
+	file("communityAvatar", "COMMUNITY_AVATAR", "me")
 }
 
 // goneScene is a scene of which nothing is left.
