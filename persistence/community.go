@@ -197,6 +197,7 @@ var violations = map[string]*protocol.Error{
 	"membership_community_id_fkey":                        protocol.NotFound("User or community not found"),
 	"app_user_username_key":                               protocol.Conflict("A user with this username already exists."),
 	"app_user_email_key":                                  protocol.Conflict("A user with this email already exists."),
+	"user_appearance_settings_user_id_fkey":               protocol.NotFound("User not found"),
 	"instance_invite_default_community_community_id_fkey": protocol.NotFound("Community not found"),
 }
 

@@ -31,6 +31,7 @@ type (
 	sessionTag    struct{}
 	inviteTag     struct{}
 	aliasGroupTag struct{}
+	friendshipTag struct{}
 	connTag       struct{}
 	anyTag        struct{}
 )
@@ -47,6 +48,7 @@ type (
 	SessionID    = ID[sessionTag]
 	InviteID     = ID[inviteTag]
 	AliasGroupID = ID[aliasGroupTag]
+	FriendshipID = ID[friendshipTag]
 	ConnID       = ID[connTag]
 	AnyID        = ID[anyTag]
 )

@@ -8,17 +8,23 @@ import (
 
 // answers are the rows that need no actor: reads of one's own rows.
 var answers = map[string]func(ctx context.Context, d *Dispatcher, cmd any) (any, error){
-	protocol.CommunityMine.Name: communityMine,
-	protocol.UserProfile.Name:   userProfile,
-	protocol.UserGet.Name:       userGet,
-	protocol.UserByName.Name:    userByName,
-	protocol.UserSearch.Name:    userSearch,
-	protocol.UserList.Name:      userList,
-	protocol.UserAdminList.Name: userAdminList,
-	protocol.UserAdminGet.Name:  userAdminGet,
-	protocol.InviteList.Name:    inviteList,
-	protocol.InvitePublic.Name:  invitePublic,
-	protocol.PresenceGet.Name:   presenceGet,
+	protocol.CommunityMine.Name:     communityMine,
+	protocol.UserProfile.Name:       userProfile,
+	protocol.UserGet.Name:           userGet,
+	protocol.UserByName.Name:        userByName,
+	protocol.UserSearch.Name:        userSearch,
+	protocol.UserList.Name:          userList,
+	protocol.UserAdminList.Name:     userAdminList,
+	protocol.UserAdminGet.Name:      userAdminGet,
+	protocol.FriendList.Name:        friendList,
+	protocol.FriendRequestList.Name: friendRequests,
+	protocol.FriendStatusGet.Name:   friendStatus,
+	protocol.BlockList.Name:         blockList,
+	protocol.BlockGet.Name:          blockGet,
+	protocol.AppearanceGet.Name:     appearanceGet,
+	protocol.InviteList.Name:        inviteList,
+	protocol.InvitePublic.Name:      invitePublic,
+	protocol.PresenceGet.Name:       presenceGet,
 }
 
 func communityMine(ctx context.Context, d *Dispatcher, cmd any) (any, error) {

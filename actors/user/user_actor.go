@@ -78,6 +78,15 @@ func New(cfg Config) *turn.Kind[State] {
 
 	turn.On(k, protocol.ProfileUpdate, (*State).updateProfile, turn.Structural)
 	turn.OnMessage(k, (*State).profileChanged, turn.Structural)
+	turn.On(k, protocol.AppearanceUpdate, (*State).updateAppearance, turn.Structural)
+
+	turn.On(k, protocol.FriendAsk, (*State).requestFriend, turn.Structural)
+	turn.On(k, protocol.FriendAccept, (*State).acceptFriend, turn.Structural)
+	turn.On(k, protocol.FriendDecline, (*State).declineFriend, turn.Structural)
+	turn.On(k, protocol.FriendCancel, (*State).cancelFriend, turn.Structural)
+	turn.On(k, protocol.FriendRemove, (*State).removeFriend, turn.Structural)
+	turn.On(k, protocol.BlockAdd, (*State).blockUser, turn.Structural)
+	turn.On(k, protocol.BlockRemove, (*State).unblockUser, turn.Structural)
 
 	turn.OnMessage(k, (*State).memberJoined)
 	turn.OnMessage(k, (*State).memberLeft)
