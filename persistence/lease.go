@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/rookery-chat/rookery/protocol"
 )
 
 // takeoverPatience is how long a writer of the old epoch may keep its successor waiting
@@ -23,6 +25,34 @@ var takeLease = query(`
 var evictSilent = query(`
 	SELECT pg_terminate_backend(a.pid) FROM unnest(pg_blocking_pids($1)) AS b (pid)
 	JOIN pg_stat_activity a ON a.pid = b.pid WHERE a.wait_event_type = 'Client'`)
+
+// sweepLeases finds leases of what is not there any more. They must be old: the owner of what is
+// about to be created takes its lease first.
+var sweepLeases = query(`
+	DELETE FROM actor_lease WHERE (kind, id) IN (
+		SELECT kind, id FROM actor_lease l WHERE taken_at < $1 AND CASE kind
+			WHEN 'user' THEN NOT EXISTS (SELECT FROM app_user WHERE app_user.id = l.id::uuid)
+			WHEN 'community' THEN NOT EXISTS (SELECT FROM community WHERE community.id = l.id::uuid)
+			WHEN 'channel' THEN NOT EXISTS (SELECT FROM channel WHERE channel.id = l.id::uuid)
+			ELSE false END
+		LIMIT $2 FOR UPDATE SKIP LOCKED)`)
+
+// leaseKept is how long the lease of something deleted stays at least.
+const leaseKept = 24 * time.Hour
+
+// sweepBatch bounds the rows that one step of a clean-up deletes.
+const sweepBatch = 1000
+
+// SweepLeases deletes some leases of deleted users, communities and channels, and tells whether
+// there may be more. An actor that still has one is refused at its next write, as it would be
+// anyway, because what it writes about is gone.
+func (db *DB) SweepLeases(ctx context.Context, now protocol.Instant) (more bool, err error) {
+	tag, err := db.pool.Exec(ctx, sweepLeases, protocol.InstantOf(now.Time().Add(-leaseKept)), sweepBatch)
+	if err != nil {
+		return false, oneLine(fmt.Errorf("sweep leases: %w", err))
+	}
+	return tag.RowsAffected() == sweepBatch, nil
+}
 
 // TakeLease makes the caller the owner of actor (kind, id) and returns the epoch under which
 // it may write. Whoever held a lower epoch is refused by every Writer from then on. It

@@ -34,6 +34,11 @@ var (
 // Migrate brings the schema up to the newest version. Nodes that start together take
 // turns; whoever comes late finds nothing to do.
 func (db *DB) Migrate(ctx context.Context) error {
+	return db.LockMigrations(ctx, func() error { return db.migrate(ctx) })
+}
+
+// LockMigrations runs f while no other node migrates this database.
+func (db *DB) LockMigrations(ctx context.Context, f func() error) error {
 	conn, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
 	if err != nil {
 		return oneLine(fmt.Errorf("connect to migrate: %w", err))
@@ -43,6 +48,16 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if err := lockMigrations(ctx, conn); err != nil {
 		return oneLine(fmt.Errorf("lock migrations: %w", err))
 	}
+	if err := f(); err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, unlockMigration, int64(migrationLock)); err != nil {
+		return oneLine(fmt.Errorf("unlock migrations: %w", err))
+	}
+	return nil
+}
+
+func (db *DB) migrate(ctx context.Context) error {
 	sqlDB := stdlib.OpenDB(*db.pool.Config().ConnConfig)
 	defer func() { _ = sqlDB.Close() }()
 	provider, err := goose.NewProvider(goose.DialectPostgres, sqlDB, Migrations(),
@@ -56,9 +71,6 @@ func (db *DB) Migrate(ctx context.Context) error {
 	}
 	for _, m := range done {
 		db.log.Info("database migrated", "version", m.Source.Version, "took", m.Duration)
-	}
-	if _, err := conn.Exec(ctx, unlockMigration, int64(migrationLock)); err != nil {
-		return oneLine(fmt.Errorf("unlock migrations: %w", err))
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package persistence
 import (
 	"context"
 	"fmt"
+
+	"github.com/rookery-chat/rookery/protocol"
 )
 
 var agreeSecret = query(`
@@ -15,6 +17,17 @@ var agreeSecret = query(`
 	UNION ALL
 	SELECT value FROM instance_secret WHERE name = $1
 	LIMIT 1`)
+
+var sweepSecrets = query(`DELETE FROM instance_secret WHERE expires_at < $1`)
+
+// SweepSecrets deletes secrets that have expired, such as the token of a set-up that nobody
+// finished.
+func (db *DB) SweepSecrets(ctx context.Context, now protocol.Instant) error {
+	if _, err := db.pool.Exec(ctx, sweepSecrets, now); err != nil {
+		return oneLine(fmt.Errorf("sweep secrets: %w", err))
+	}
+	return nil
+}
 
 // AgreeSecret returns the value of a secret that all nodes on this database
 // share. The first node's offer becomes the value.

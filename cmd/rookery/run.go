@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rookery-chat/rookery/persistence"
+	"github.com/rookery-chat/rookery/persistence/jobs"
 )
 
 // Bounds of the stop. A drain must be over before supervisors lose patience.
@@ -132,6 +133,10 @@ func openDatabase(ctx context.Context, url string, log *slog.Logger) (*persisten
 	if err := db.Migrate(ctx); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("migrate the database: %w", err)
+	}
+	if err := jobs.Migrate(ctx, db); err != nil {
+		db.Close()
+		return nil, err
 	}
 	return db, nil
 }

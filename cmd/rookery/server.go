@@ -33,6 +33,7 @@ import (
 	"github.com/rookery-chat/rookery/cluster"
 	"github.com/rookery-chat/rookery/httpapi"
 	"github.com/rookery-chat/rookery/persistence"
+	"github.com/rookery-chat/rookery/persistence/jobs"
 	"github.com/rookery-chat/rookery/protocol"
 )
 
@@ -50,6 +51,7 @@ type server struct {
 	ops     *dispatch.Dispatcher
 	redis   redis.UniversalClient
 	http    *httpapi.Server
+	jobs    *jobs.Runner
 	profile *http.Server
 	ready   atomic.Bool
 	started time.Time
@@ -76,7 +78,11 @@ func newServer(ctx context.Context, cfg *config, keys *secrets, db *persistence.
 	if err := s.openEdges(); err != nil {
 		return nil, err
 	}
-	return s, s.openProfile(ctx)
+	if err := s.openProfile(ctx); err != nil {
+		return nil, err
+	}
+	s.jobs, err = jobs.Start(ctx, jobs.Config{DB: db, Chores: jobs.Chores(db), Log: log})
+	return s, err
 }
 
 func (s *server) openRedis(ctx context.Context) error {
@@ -277,9 +283,13 @@ func (s *server) stop() {
 			errs = append(errs, fmt.Errorf("%s: %w", what, err))
 		}
 	}
+	// Beside the drain: what a chore waits for is only the database.
+	jobsOver := make(chan error, 1)
+	go func() { jobsOver <- s.jobs.Stop(ctx) }()
 	note("close sockets", s.sockets.Drain(ctx))
 	note("close http", s.http.Shutdown(ctx))
 	note("hand actors over", s.node.Drain(ctx))
+	note("put scheduled work back", <-jobsOver)
 	closing, done := context.WithTimeout(context.Background(), closeTimeout)
 	defer done()
 	note("write what is queued", s.writer.Close(closing))
