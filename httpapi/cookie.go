@@ -6,14 +6,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rookery-chat/rookery/protocol"
 )
 
 // Cookies of a login, as existing clients expect them.
 const (
 	accessCookie  = "access_token"
 	refreshCookie = "refresh_token"
-	accessAge     = time.Hour
-	refreshAge    = 30 * 24 * time.Hour
+	accessAge     = protocol.AccessLifetime
+	refreshAge    = protocol.RefreshLifetime
 )
 
 // setCookie writes a cookie in the contract's form; http.SetCookie would order

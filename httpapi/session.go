@@ -75,8 +75,6 @@ func (s *Server) login(x *exchange) error {
 		return protocol.ErrUnauthorized
 	case row.Banned:
 		return errBanned
-	case renew:
-		s.renewHash(x, row, password)
 	}
 	session := protocol.SessionID(protocol.NewRandomID[struct{}]())
 	next, token, err := s.newRefresh(x, row.ID)
@@ -84,9 +82,16 @@ func (s *Server) login(x *exchange) error {
 		return err
 	}
 	next.Session = session
-	if err := s.cfg.DB.OpenSession(ctx, next); err != nil {
+	replaced, ok, err := s.cfg.DB.OpenSession(ctx, next, row.Hash)
+	switch {
+	case err != nil:
 		return err
+	case !ok: // changed since it was checked
+		return protocol.ErrUnauthorized
+	case renew:
+		s.renewHash(x, row, password)
 	}
+	s.ended(ctx, x, row.ID, endsOf(replaced, "logged in again")...)
 	return s.handOut(x, row.ID, row.Username, row.Role, session, token)
 }
 
@@ -205,14 +210,11 @@ func (s *Server) logout(x *exchange) error {
 			return err
 		}
 	}
+	sessions = distinct(sessions)
 	if err := s.cfg.DB.EndSessions(ctx, caller.UserID, sessions, tokens, protocol.InstantOf(s.now()), accessAge); err != nil {
 		return err
 	}
-	ends := make([]protocol.EndSessions, 0, len(sessions))
-	for _, session := range distinct(sessions) {
-		ends = append(ends, protocol.EndSessions{Session: session, Reason: "logged out"})
-	}
-	s.ended(ctx, x, caller.UserID, ends...)
+	s.ended(ctx, x, caller.UserID, endsOf(sessions, "logged out")...)
 	if given {
 		clearCookie(x.w.Header(), refreshCookie)
 	}
@@ -314,11 +316,7 @@ func (s *Server) revokeOtherSessions(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	ends := make([]protocol.EndSessions, len(gone))
-	for i, session := range gone {
-		ends[i] = protocol.EndSessions{Session: session, Reason: "session revoked"}
-	}
-	s.ended(ctx, x, x.caller.UserID, ends...)
+	s.ended(ctx, x, x.caller.UserID, endsOf(gone, "session revoked")...)
 	noun := "sessions"
 	if len(gone) == 1 {
 		noun = "session"
@@ -331,6 +329,9 @@ func (s *Server) revokeOtherSessions(x *exchange) error {
 // ended makes the end of sessions known after it was committed: no node lets
 // their tokens through any more, and their sockets are closed.
 func (s *Server) ended(ctx context.Context, x *exchange, user protocol.UserID, ends ...protocol.EndSessions) {
+	if len(ends) == 0 {
+		return
+	}
 	s.cfg.Gate.Forget(ctx, user)
 	if s.cfg.EndSockets == nil {
 		return
@@ -340,6 +341,14 @@ func (s *Server) ended(ctx context.Context, x *exchange, user protocol.UserID, e
 			x.log(slog.LevelWarn, "sockets of an ended session may still be open", err)
 		}
 	}
+}
+
+func endsOf(sessions []protocol.SessionID, reason string) []protocol.EndSessions {
+	ends := make([]protocol.EndSessions, len(sessions))
+	for i, session := range sessions {
+		ends[i] = protocol.EndSessions{Session: session, Reason: reason}
+	}
+	return ends
 }
 
 // bodyFields is a body whose fields may have any type; nothing for lists.

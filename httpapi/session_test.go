@@ -3,12 +3,15 @@ package httpapi_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -426,6 +429,62 @@ func TestLogoutAgainstRefreshes(t *testing.T) {
 	}
 }
 
+// What is under way while an account is banned or gets another password brings
+// no login about.
+func TestEntryAgainstABan(t *testing.T) {
+	h := newHouse(t)
+	entry := func() persistence.RefreshToken {
+		now := protocol.InstantOf(h.now())
+		return persistence.RefreshToken{
+			ID: protocol.AnyID(protocol.NewRandomID[struct{}]()), User: h.ada, Hash: sha256.Sum256([]byte(rand.Text())), At: now,
+			Expires: now + 1e9, Device: "x", AccessFor: time.Hour, Session: protocol.SessionID(protocol.NewRandomID[struct{}]()),
+		}
+	}
+	row, err := h.db.UserForLogin(t.Context(), "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := entry()
+	if _, ok, err := h.db.OpenSession(t.Context(), first, row.Hash); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if _, ok, err := h.db.OpenSession(t.Context(), entry(), "another hash"); ok || err != nil {
+		t.Errorf("a login with the password before: %v, %v", ok, err)
+	}
+	// A ban that has not committed yet: whoever comes meanwhile waits for it.
+	tx, err := h.db.Pool().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `UPDATE app_user SET banned = true WHERE id = $1`, h.ada); err != nil {
+		t.Fatal(err)
+	}
+	type result struct {
+		ok  bool
+		err error
+	}
+	results := make(chan result, 2)
+	go func() {
+		_, ok, err := h.db.OpenSession(context.Background(), entry(), row.Hash)
+		results <- result{ok, err}
+	}()
+	go func() {
+		r, err := h.db.RotateSession(context.Background(), first.ID, first.Hash, entry())
+		results <- result{r.Valid, err}
+	}()
+	for h.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) < 2 {
+		runtime.Gosched()
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if r := <-results; r.ok || r.err != nil {
+			t.Errorf("entered a banned account: %+v", r)
+		}
+	}
+}
+
 func TestLogout(t *testing.T) {
 	h := newHouse(t)
 	if r := h.client(chrome).call("POST", "/api/auth/logout", ""); r.status != 401 || r.body != plain401 {
@@ -517,9 +576,17 @@ func TestSessions(t *testing.T) {
 	if got, want := names(desktop), "Semaphore Chat Desktop (Linux)*|Firefox on macOS|Chrome on Windows|"; got != want {
 		t.Errorf("sessions of a client without cookies = %s, want %s", got, want)
 	}
-	// The same device at the same address replaces its session.
+	// The same device at the same address replaces its session, with all that was
+	// handed out for it.
 	again := h.client(firefox)
+	h.closed()
 	again.login()
+	if r := other.call("GET", "/api/users/profile", ""); r.status != 401 || r.body != explained("Token has been revoked") {
+		t.Errorf("access token of a replaced session = %d %s", r.status, r.body)
+	}
+	if closed := h.closed(); len(closed) != 1 || closed[0].Session.IsZero() {
+		t.Errorf("sockets closed: %+v", closed)
+	}
 	if got, want := names(web), "Firefox on macOS|Semaphore Chat Desktop (Linux)|Chrome on Windows*|"; got != want {
 		t.Errorf("sessions = %s, want %s", got, want)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -20,14 +21,14 @@ var (
 			ARRAY (SELECT t.id FROM revoked_token t WHERE t.user_id = u.id AND t.expires_at > $2)
 		FROM app_user u WHERE u.id = $1`)
 
+	// Taken by whoever ends logins of the account; see lockForLogin.
 	lockAccount = query(`SELECT role FROM app_user WHERE id = $1 FOR NO KEY UPDATE`)
 
 	setBan = query(`
-		UPDATE app_user u SET banned = $2, banned_at = CASE WHEN $2 THEN $3::timestamptz END, banned_by = CASE WHEN $2 THEN $4::uuid END
+		UPDATE app_user u SET banned = $2 OR leaving_at IS NOT NULL, banned_at = CASE WHEN $2 THEN $3::timestamptz END,
+			banned_by = CASE WHEN $2 THEN $4::uuid END
 		WHERE u.id = $1
 		RETURNING ` + adminUserColumns)
-
-	deleteRefreshTokens = query(`DELETE FROM refresh_token WHERE user_id = $1`)
 )
 
 // LoginRow is what a login is checked against.
@@ -85,6 +86,8 @@ type AccountBan struct {
 	By     protocol.UserID
 	Banned bool
 	At     protocol.Instant
+
+	AccessFor time.Duration // lifetime of access tokens
 }
 
 // SetAccountBan stores a ban in one fenced transaction and with it ends every
@@ -105,7 +108,7 @@ func (db *DB) SetAccountBan(ctx context.Context, owner Owner, ban AccountBan) (p
 			return protocol.Forbidden("Cannot ban an instance owner")
 		}
 		if ban.Banned {
-			if _, err := tx.Exec(ctx, deleteRefreshTokens, ban.User); err != nil {
+			if _, err := endFamilies(ctx, tx, ban.User, protocol.SessionID{}, ban.At, ban.AccessFor); err != nil {
 				return err
 			}
 		}

@@ -19,11 +19,19 @@ const reuseGrace = 10 * time.Second
 const keepConsumed = 7 * 24 * time.Hour
 
 var (
+	// Whoever ends logins of an account holds this lock (see lockAccount), whoever
+	// adds one holds the weaker lockEntry: so an end never misses a login that is
+	// under way, and nobody enters who was banned meanwhile or whose password has
+	// changed since it was checked.
+	lockForLogin = query(`
+		SELECT id FROM app_user WHERE id = $1 AND password_hash = $2 AND NOT banned FOR NO KEY UPDATE`)
+
+	lockEntry = query(`SELECT id FROM app_user WHERE id = $1 AND NOT banned FOR SHARE`)
+
 	// A login of the same device from the same address replaces the one before.
-	replaceSession = query(`
-		DELETE FROM refresh_token WHERE user_id = $1 AND family_id IN (
-			SELECT family_id FROM refresh_token
-			WHERE user_id = $1 AND consumed_at IS NULL AND device_name = $2 AND ip_address IS NOT DISTINCT FROM $3)`)
+	replacedSessions = query(`
+		SELECT DISTINCT family_id FROM refresh_token
+		WHERE user_id = $1 AND consumed_at IS NULL AND expires_at > $4 AND device_name = $2 AND ip_address IS NOT DISTINCT FROM $3`)
 
 	insertRefreshToken = query(`
 		INSERT INTO refresh_token (id, user_id, family_id, token_hash, created_at, last_used_at, expires_at, device_name, user_agent, ip_address)
@@ -31,25 +39,29 @@ var (
 
 	// The one statement that decides who of several refreshes wins.
 	rotateRefreshToken = query(`
-		WITH used AS (
-			UPDATE refresh_token SET consumed_at = $4, replaced_by = $5
-			WHERE id = $1 AND user_id = $2 AND token_hash = $3 AND consumed_at IS NULL AND expires_at > $4
-			RETURNING user_id, family_id)
+		WITH entry AS (SELECT id FROM app_user WHERE id = $2 AND NOT banned FOR SHARE),
+		used AS (
+			UPDATE refresh_token t SET consumed_at = $4, replaced_by = $5 FROM entry
+			WHERE t.id = $1 AND t.user_id = entry.id AND t.token_hash = $3 AND t.consumed_at IS NULL AND t.expires_at > $4
+			RETURNING t.user_id, t.family_id)
 		INSERT INTO refresh_token (id, user_id, family_id, token_hash, created_at, last_used_at, expires_at, device_name, user_agent, ip_address)
 		SELECT $5, user_id, family_id, $6, $4, $4, $7, $8, $9, $10 FROM used
 		RETURNING family_id`)
 
-	// Locked, so that no family can be ended between the look and what follows.
+	// Locked, so that of parallel calls only one finds the token used too late.
 	lockUsedRefreshToken = query(`
 		SELECT family_id, consumed_at FROM refresh_token
 		WHERE id = $1 AND user_id = $2 AND token_hash = $3 AND consumed_at IS NOT NULL AND expires_at > $4
 		FOR UPDATE`)
 
-	deleteFamily = query(`DELETE FROM refresh_token WHERE user_id = $1 AND family_id = $2`)
+	deleteFamily = query(`DELETE FROM refresh_token WHERE user_id = $1 AND family_id = ANY ($2::uuid[])`)
 
+	// Of those that are not alive nothing needs to be revoked.
 	deleteOtherFamilies = query(`
-		DELETE FROM refresh_token WHERE user_id = $1 AND family_id <> $2
-		RETURNING family_id, consumed_at IS NULL AND expires_at > $3`)
+		WITH gone AS (
+			DELETE FROM refresh_token WHERE user_id = $1 AND family_id IS DISTINCT FROM $2
+			RETURNING family_id, consumed_at IS NULL AND expires_at > $3 AS alive)
+		SELECT family_id FROM gone GROUP BY family_id HAVING bool_or(alive)`)
 
 	insertRevoked = query(`
 		INSERT INTO revoked_token (id, user_id, revoked_at, expires_at)
@@ -90,19 +102,34 @@ type RefreshToken struct {
 	Session   protocol.SessionID // of a login; ignored by rotation
 }
 
-// OpenSession stores the first refresh token of a login. A session of the same
-// device at the same address ends with it.
-func (db *DB) OpenSession(ctx context.Context, t RefreshToken) error {
-	err := db.InTx(ctx, func(tx pgx.Tx) error {
-		b := &pgx.Batch{}
-		b.Queue(replaceSession, t.User, t.Device, orNull(t.Address))
-		b.Queue(insertRefreshToken, t.ID, t.User, t.Session, t.Hash[:], t.At, t.Expires, t.Device, t.Agent, orNull(t.Address))
-		return tx.SendBatch(ctx, b).Close()
+// OpenSession stores the first refresh token of a login whose password was
+// checked against hash, and returns the sessions that end with it: those of the
+// same device at the same address. It reports false when the account has been
+// banned or left meanwhile, or has another password.
+func (db *DB) OpenSession(ctx context.Context, t RefreshToken, hash string) (ended []protocol.SessionID, ok bool, err error) {
+	err = db.InTx(ctx, func(tx pgx.Tx) error {
+		found, err := tx.Exec(ctx, lockForLogin, t.User, hash)
+		if err != nil || found.RowsAffected() == 0 {
+			return err
+		}
+		ok = true
+		rows, err := tx.Query(ctx, replacedSessions, t.User, t.Device, orNull(t.Address), t.At)
+		if err != nil {
+			return err
+		}
+		if ended, err = pgx.CollectRows(rows, pgx.RowTo[protocol.SessionID]); err != nil {
+			return err
+		}
+		if err := endSessions(ctx, tx, t.User, ended, t.At, t.AccessFor); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, insertRefreshToken, t.ID, t.User, t.Session, t.Hash[:], t.At, t.Expires, t.Device, t.Agent, orNull(t.Address))
+		return err
 	})
 	if err != nil {
-		return oneLine(fmt.Errorf("open session: %w", err))
+		return nil, false, oneLine(fmt.Errorf("open session: %w", err))
 	}
-	return nil
+	return ended, ok, nil
 }
 
 // Rotation is what came of a refresh.
@@ -139,38 +166,70 @@ func (db *DB) RotateSession(ctx context.Context, used protocol.AnyID, usedHash [
 
 func reuse(ctx context.Context, tx pgx.Tx, used protocol.AnyID, usedHash [32]byte, next RefreshToken) (Rotation, error) {
 	var r Rotation
+	// Before the token: whoever ends sessions locks in this order too.
+	var role string
+	if err := tx.QueryRow(ctx, lockAccount, next.User).Scan(&role); err != nil {
+		return r, none(err)
+	}
 	var consumed protocol.Instant
 	err := tx.QueryRow(ctx, lockUsedRefreshToken, used, next.User, usedHash[:], next.At).Scan(&r.Session, &consumed)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return r, nil
-	}
 	if err != nil {
-		return r, err
+		return r, none(err)
 	}
 	if next.At.Time().Sub(consumed.Time()) <= reuseGrace {
+		entered, err := tx.Exec(ctx, lockEntry, next.User)
+		if err != nil || entered.RowsAffected() == 0 {
+			return r, err
+		}
 		r.Valid = true
 		_, err = tx.Exec(ctx, insertRefreshToken, next.ID, next.User, r.Session, next.Hash[:], next.At, next.Expires,
 			next.Device, next.Agent, orNull(next.Address))
 		return r, err
 	}
 	r.Stolen = true
-	return r, endFamily(ctx, tx, next.User, r.Session, next.At, next.AccessFor)
+	return r, endSessions(ctx, tx, next.User, []protocol.SessionID{r.Session}, next.At, next.AccessFor)
 }
 
-// endFamily deletes a session's refresh tokens and revokes its access tokens.
-func endFamily(ctx context.Context, tx pgx.Tx, user protocol.UserID, session protocol.SessionID, now protocol.Instant, accessFor time.Duration) error {
-	// A refresh that was under way may have added a row that this statement did
-	// not see, so it is repeated until it finds none.
-	for {
-		gone, err := tx.Exec(ctx, deleteFamily, user, session)
-		if err != nil {
-			return err
-		}
-		if gone.RowsAffected() == 0 {
-			break
-		}
+// none is no error when there is just no row.
+func none(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
 	}
-	return revoke(ctx, tx, user, []protocol.AnyID{protocol.AnyID(session)}, now, accessFor)
+	return err
+}
+
+// endSessions deletes the refresh tokens of sessions and revokes their access
+// tokens. The caller holds the account's lock.
+func endSessions(ctx context.Context, tx pgx.Tx, user protocol.UserID, sessions []protocol.SessionID, now protocol.Instant, accessFor time.Duration) error {
+	if len(sessions) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, deleteFamily, user, sessions); err != nil {
+		return err
+	}
+	return revoke(ctx, tx, user, tokensOf(sessions), now, accessFor)
+}
+
+// endFamilies ends all sessions of a user but one (zero: all) and returns those
+// that were alive. The caller holds the account's lock.
+func endFamilies(ctx context.Context, tx pgx.Tx, user protocol.UserID, keep protocol.SessionID, now protocol.Instant, accessFor time.Duration) ([]protocol.SessionID, error) {
+	rows, err := tx.Query(ctx, deleteOtherFamilies, user, keep, now)
+	if err != nil {
+		return nil, err
+	}
+	ended, err := pgx.CollectRows(rows, pgx.RowTo[protocol.SessionID])
+	if err != nil || len(ended) == 0 {
+		return nil, err
+	}
+	return ended, revoke(ctx, tx, user, tokensOf(ended), now, accessFor)
+}
+
+func tokensOf(sessions []protocol.SessionID) []protocol.AnyID {
+	ids := make([]protocol.AnyID, len(sessions))
+	for i, s := range sessions {
+		ids[i] = protocol.AnyID(s)
+	}
+	return ids
 }
 
 func revoke(ctx context.Context, tx pgx.Tx, user protocol.UserID, ids []protocol.AnyID, now protocol.Instant, accessFor time.Duration) error {
@@ -182,13 +241,11 @@ func revoke(ctx context.Context, tx pgx.Tx, user protocol.UserID, ids []protocol
 // and together: refresh tokens are deleted, what was handed out is revoked.
 func (db *DB) EndSessions(ctx context.Context, user protocol.UserID, sessions []protocol.SessionID, tokens []protocol.AnyID, now protocol.Instant, accessFor time.Duration) error {
 	err := db.InTx(ctx, func(tx pgx.Tx) error {
-		for _, s := range sessions {
-			if err := endFamily(ctx, tx, user, s, now, accessFor); err != nil {
-				return err
-			}
+		if _, err := tx.Exec(ctx, lockAccount, user); err != nil {
+			return err
 		}
-		if len(tokens) == 0 {
-			return nil
+		if err := endSessions(ctx, tx, user, sessions, now, accessFor); err != nil || len(tokens) == 0 {
+			return err
 		}
 		return revoke(ctx, tx, user, tokens, now, accessFor)
 	})
@@ -203,30 +260,12 @@ func (db *DB) EndSessions(ctx context.Context, user protocol.UserID, sessions []
 func (db *DB) EndOtherSessions(ctx context.Context, user protocol.UserID, keep protocol.SessionID, now protocol.Instant, accessFor time.Duration) ([]protocol.SessionID, error) {
 	var ended []protocol.SessionID
 	err := db.InTx(ctx, func(tx pgx.Tx) error {
-		live := map[protocol.SessionID]bool{}
-		for again := true; again; { // as in endFamily
-			rows, err := tx.Query(ctx, deleteOtherFamilies, user, keep, now)
-			if err != nil {
-				return err
-			}
-			again = false
-			var s protocol.SessionID
-			var alive bool
-			if _, err := pgx.ForEachRow(rows, []any{&s, &alive}, func() error {
-				live[s] = live[s] || alive
-				again = true
-				return nil
-			}); err != nil {
-				return err
-			}
+		if _, err := tx.Exec(ctx, lockAccount, user); err != nil {
+			return err
 		}
-		var ids []protocol.AnyID
-		for s, alive := range live {
-			if alive {
-				ended, ids = append(ended, s), append(ids, protocol.AnyID(s))
-			}
-		}
-		return revoke(ctx, tx, user, ids, now, accessFor)
+		var err error
+		ended, err = endFamilies(ctx, tx, user, keep, now, accessFor)
+		return err
 	})
 	if err != nil {
 		return nil, oneLine(fmt.Errorf("end other sessions: %w", err))

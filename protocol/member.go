@@ -122,6 +122,7 @@ type ChannelOpened struct {
 // sockets in and announces the member. Answered with *Done.
 type ReloadMember struct {
 	User UserID `json:"u"`
+	Gone bool   `json:"g"` // the account was deleted: what it wrote has no author any more
 }
 
 var (

@@ -1,5 +1,14 @@
 package protocol
 
+import "time"
+
+// Lifetimes of tokens. Clients count on the hour: a shorter one costs them a
+// failed write each time (contract b-client-expectations 3).
+const (
+	AccessLifetime  = time.Hour
+	RefreshLifetime = 30 * 24 * time.Hour
+)
+
 // Login is the body of login. Every failure is the same 401, so nothing is
 // validated before the handler.
 type Login struct {

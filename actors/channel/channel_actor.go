@@ -37,6 +37,7 @@ func New(cfg Config) *turn.Kind[State] {
 	turn.On(k, protocol.ReactionRemove, there((*State).removeReaction), turn.Writes)
 	turn.OnMessage(k, (*State).typingChanged)
 	turn.OnMessage(k, (*State).accessChanged)
+	turn.OnMessage(k, (*State).authorGone)
 	turn.OnMessage(k, (*State).flushReceipts)
 	return k
 }

@@ -2,6 +2,7 @@ package community
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/rookery-chat/rookery/actors/rules"
@@ -93,8 +94,33 @@ func (s *State) reloadMember(t turn.Turn, m *protocol.ReloadMember) (turn.Outcom
 		if err != nil {
 			return nil, err
 		}
-		return func(t turn.Turn) (turn.Outcome, error) { return s.memberReloaded(t, user, rows) }, nil
+		return func(t turn.Turn) (turn.Outcome, error) {
+			if m.Gone && rows.Membership == nil {
+				return s.accountGone(t, user)
+			}
+			return s.memberReloaded(t, user, rows)
+		}, nil
 	}}, nil
+}
+
+// accountGone forgets all about a user whose account was deleted, and has the
+// channels forget who wrote his messages.
+func (s *State) accountGone(t turn.Turn, user protocol.UserID) (turn.Outcome, error) {
+	for _, in := range s.private {
+		delete(in, user)
+	}
+	s.roster.remove(user)
+	delete(s.online, user)
+	delete(s.bans, user)
+	delete(s.timeouts, user)
+	channels := slices.Collect(maps.Keys(s.holders)) // takeBack may shorten the list
+	return s.takeBack(t, []protocol.UserID{user}, func(t turn.Turn, confirmed bool) (turn.Outcome, error) {
+		out, err := shrunk(t, confirmed)
+		for _, c := range channels {
+			out.Tells = append(out.Tells, turn.Tell{Kind: protocol.KindChannel, ID: c.String(), Msg: &protocol.AuthorGone{User: user}})
+		}
+		return out, err
+	})
 }
 
 func (s *State) memberReloaded(t turn.Turn, user protocol.UserID, rows persistence.MemberRows) (turn.Outcome, error) {

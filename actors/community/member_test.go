@@ -87,7 +87,7 @@ func TestAddMember(t *testing.T) {
 
 func TestReloadMember(t *testing.T) {
 	t.Parallel()
-	w, _ := founded(t)
+	w, owner := founded(t)
 	rita := w.user("rita")
 	w.exec(`INSERT INTO membership (id, user_id, community_id) VALUES (gen_random_uuid(), $1, $2)`, rita.UserID, w.s.id)
 	w.exec(`INSERT INTO role_assignment (id, user_id, community_id, role_id)
@@ -105,6 +105,16 @@ func TestReloadMember(t *testing.T) {
 		w.s.holders[w.s.channels[0].ID] = w.s.version
 		r := w.run(w.s.reloadMember(w.turn(protocol.Caller{}), &protocol.ReloadMember{User: rita.UserID}))
 		if r.err != nil || !slices.Equal(r.trace, []string{"AccessChanged", "MemberLeft"}) {
+			t.Errorf("result = %+v", r)
+		}
+	})
+	t.Run("account deleted", func(t *testing.T) {
+		olga := w.member(owner, "olga")
+		w.s.holders[w.s.channels[0].ID] = w.s.version
+		w.exec(`DELETE FROM app_user WHERE id = $1`, olga.UserID)
+		r := w.run(w.s.reloadMember(w.turn(protocol.Caller{}), &protocol.ReloadMember{User: olga.UserID, Gone: true}))
+		if r.err != nil || !slices.Equal(r.trace, []string{"AccessChanged"}) || len(r.tells) != 1 ||
+			*r.tells[0].Msg.(*protocol.AuthorGone) != (protocol.AuthorGone{User: olga.UserID}) {
 			t.Errorf("result = %+v", r)
 		}
 	})

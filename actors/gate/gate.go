@@ -108,10 +108,10 @@ func (g *Gate) Authenticate(ctx context.Context, token string) (protocol.Caller,
 	switch {
 	case account == nil:
 		return protocol.Caller{}, protocol.ErrUnauthorized
+	case account.banned: // first: a ban revokes what was handed out
+		return protocol.Caller{}, ErrBanned
 	case account.revoked(c.id), account.revoked(protocol.AnyID(c.session)):
 		return protocol.Caller{}, ErrRevoked
-	case account.banned:
-		return protocol.Caller{}, ErrBanned
 	}
 	return protocol.Caller{UserID: c.user, Owner: account.owner, Actions: account.actions, Session: c.session, Token: c.id}, nil
 }

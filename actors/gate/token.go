@@ -11,11 +11,10 @@ import (
 	"github.com/rookery-chat/rookery/protocol"
 )
 
-// Lifetimes of tokens. Clients count on the hour: a shorter one costs them a
-// failed write each time (contract b-client-expectations 3).
+// Lifetimes of tokens.
 const (
-	AccessLifetime  = time.Hour
-	RefreshLifetime = 30 * 24 * time.Hour
+	AccessLifetime  = protocol.AccessLifetime
+	RefreshLifetime = protocol.RefreshLifetime
 )
 
 var errBadToken = errors.New("token is not valid")

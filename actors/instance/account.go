@@ -24,7 +24,9 @@ type endAgain struct{ user protocol.UserID }
 // reply.
 func (s *State) banUser(t turn.Turn, req protocol.SetUserBan) (turn.Outcome, error) {
 	db, owner := s.db, t.Owner
-	ban := persistence.AccountBan{User: req.ID, By: t.Caller.UserID, Banned: req.Banned, At: t.Now}
+	ban := persistence.AccountBan{
+		User: req.ID, By: t.Caller.UserID, Banned: req.Banned, At: t.Now, AccessFor: protocol.AccessLifetime,
+	}
 	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
 		u, err := db.SetAccountBan(ctx, owner, ban)
 		if err != nil {

@@ -17,6 +17,10 @@ func New() *turn.Kind[State] {
 		return load(ctx, env.DB, t)
 	}
 
+	k.Start = func(*State, turn.Turn) turn.Outcome {
+		return turn.Outcome{Timers: []turn.Timer{{Msg: &sweepLeaving{}}}}
+	}
+
 	turn.On(k, protocol.OnboardingGet, (*State).onboardingStatus, turn.Structural)
 	turn.On(k, protocol.OnboardingSetup, (*State).setUp, turn.Structural)
 	turn.On(k, protocol.InstancePublic, (*State).publicSettings)
@@ -27,5 +31,7 @@ func New() *turn.Kind[State] {
 	turn.On(k, protocol.UserBan, (*State).banUser, turn.Structural)
 	turn.On(k, protocol.UserRole, (*State).setRole, turn.Structural)
 	turn.OnMessage(k, (*State).endAgain)
+	turn.OnMessage(k, (*State).sweepLeaving)
+	turn.OnMessage(k, (*State).finishLeaving)
 	return k
 }

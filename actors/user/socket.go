@@ -113,6 +113,21 @@ func (s *State) endSessions(_ turn.Turn, m *protocol.EndSessions) (turn.Outcome,
 	}, nil
 }
 
+// accountGone closes the sockets of a deleted account and announces at once that
+// it is offline, while its communities still know it.
+func (s *State) accountGone(t turn.Turn, m *protocol.AccountGone) (turn.Outcome, error) {
+	s.missing = true
+	for i := range s.sockets {
+		s.sockets[i].closing = true
+	}
+	s.online = false
+	s.absence++ // ends a grace period
+	out, err := s.announcePresence(t, &announce{})
+	out.Closes = []protocol.CloseSockets{{User: s.user.ID, Reason: m.Reason}}
+	out.Everywhere = true
+	return out, err
+}
+
 // settle is the timer at which an activation knows all its sockets.
 type settle struct{}
 

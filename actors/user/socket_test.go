@@ -170,6 +170,29 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+func TestAccountGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, _ := w.connect("n1")
+	w.exec(`DELETE FROM app_user WHERE id = $1`, w.s.user.ID)
+	r := w.run(w.s.accountGone(w.turn(), &protocol.AccountGone{Reason: "gone"}))
+	if r.err != nil || !r.wide || len(r.closes) != 1 || r.closes[0] != (protocol.CloseSockets{User: w.s.user.ID, Reason: "gone"}) {
+		t.Fatalf("result = %+v", r)
+	}
+	if len(r.events) != 1 || r.events[0].Name != "userOffline" {
+		t.Errorf("events = %+v", r.events)
+	}
+	for name, err := range map[string]error{
+		"a new socket":   w.run(w.s.connect(w.turn(), &protocol.Connect{Conn: protocol.ConnID{1}, Node: "n1"})).err,
+		"the socket":     w.run(w.s.heartbeat(w.turn(), &protocol.Heartbeat{Connect: protocol.Connect{Conn: first, Node: "n1"}})).err,
+		"rooms of a one": w.run(w.s.syncRooms(w.turn(), &protocol.SyncRooms{Conn: first})).err,
+	} {
+		if !errors.Is(err, errNoUser) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestEndSessions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

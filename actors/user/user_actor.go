@@ -73,6 +73,7 @@ func New(cfg Config) *turn.Kind[State] {
 	turn.OnMessage(k, (*State).heartbeat)
 	turn.OnMessage(k, (*State).disconnect)
 	turn.OnMessage(k, (*State).endSessions)
+	turn.OnMessage(k, (*State).accountGone)
 	turn.OnMessage(k, (*State).sweepSockets)
 	turn.OnMessage(k, (*State).settle)
 
