@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -9,7 +10,17 @@ import (
 	"github.com/rookery-chat/rookery/protocol"
 )
 
+// Bounds of one answer: invites, and of each the last uses.
+const (
+	maxInvites = 1000
+	maxUsages  = 100
+)
+
 const inviteColumns = `i.id, i.code, i.created_by, i.max_uses, i.uses, i.valid_until, i.created_at, i.disabled`
+
+const invitePage = `(
+	SELECT * FROM instance_invite WHERE $1::uuid IS NULL OR created_by = $1 ORDER BY created_at DESC, id DESC LIMIT $2
+) AS i`
 
 var (
 	insertInvite = query(`
@@ -36,18 +47,16 @@ var (
 
 	selectInvites = query(`
 		SELECT ` + inviteColumns + `, u.username, u.display_name
-		FROM instance_invite i LEFT JOIN app_user u ON u.id = i.created_by
-		WHERE $1::uuid IS NULL OR i.created_by = $1 ORDER BY i.created_at DESC, i.id DESC`)
+		FROM ` + invitePage + ` LEFT JOIN app_user u ON u.id = i.created_by ORDER BY i.created_at DESC, i.id DESC`)
 
 	selectInvitesCommunities = query(`
 		SELECT d.id, d.invite_id, d.community_id
-		FROM instance_invite i JOIN instance_invite_default_community d ON d.invite_id = i.id
-		WHERE $1::uuid IS NULL OR i.created_by = $1 ORDER BY d.invite_id, d.id`)
+		FROM ` + invitePage + ` JOIN instance_invite_default_community d ON d.invite_id = i.id ORDER BY d.invite_id, d.id`)
 
 	selectInvitesUsages = query(`
-		SELECT s.id, s.invite_id, s.user_id, s.used_at
-		FROM instance_invite i JOIN instance_invite_usage s ON s.invite_id = i.id
-		WHERE $1::uuid IS NULL OR i.created_by = $1 ORDER BY s.used_at, s.id`)
+		SELECT s.id, s.invite_id, s.user_id, s.used_at FROM ` + invitePage + `, LATERAL (
+			SELECT * FROM instance_invite_usage WHERE invite_id = i.id ORDER BY used_at DESC, id DESC LIMIT $3
+		) AS s ORDER BY s.used_at, s.id`)
 
 	selectInviteByCode = query(`
 		SELECT ` + inviteColumns + `, u.username, u.display_name
@@ -56,6 +65,18 @@ var (
 	selectInviteCommunitiesByCode = query(`
 		SELECT d.id, d.invite_id, d.community_id
 		FROM instance_invite i JOIN instance_invite_default_community d ON d.invite_id = i.id WHERE i.code = $1 ORDER BY d.id`)
+
+	selectInviteUsagesByCode = query(`
+		SELECT id, invite_id, user_id, used_at FROM (
+			SELECT s.* FROM instance_invite i JOIN instance_invite_usage s ON s.invite_id = i.id
+			WHERE i.code = $1 ORDER BY s.used_at DESC, s.id DESC LIMIT $2
+		) AS s ORDER BY used_at, id`)
+
+	deleteInvite = query(`DELETE FROM instance_invite WHERE code = $1`)
+
+	lockInvite = query(`SELECT created_by FROM instance_invite WHERE code = $1 FOR UPDATE`)
+
+	selectHasInvites = query(`SELECT EXISTS (SELECT FROM instance_invite WHERE NOT disabled)`)
 )
 
 func scanInvite(row pgx.CollectableRow) (protocol.Invite, error) {
@@ -125,15 +146,15 @@ func queueInvite(b *pgx.Batch, i protocol.Invite) {
 }
 
 // Invites lists the invites of a creator, of everybody when creator is zero,
-// newest first.
+// newest first: a thousand at most, each with its last hundred uses.
 func (db *DB) Invites(ctx context.Context, creator protocol.UserID) ([]protocol.Invite, error) {
 	var list []protocol.Invite
 	var communities []protocol.InviteCommunity
 	var usages []protocol.InviteUsage
 	b := &pgx.Batch{}
-	queueList(b, &list, scanInvite, selectInvites, creator)
-	queueList(b, &communities, scanInviteCommunity, selectInvitesCommunities, creator)
-	queueList(b, &usages, scanInviteUsage, selectInvitesUsages, creator)
+	queueList(b, &list, scanInvite, selectInvites, creator, maxInvites)
+	queueList(b, &communities, scanInviteCommunity, selectInvitesCommunities, creator, maxInvites)
+	queueList(b, &usages, scanInviteUsage, selectInvitesUsages, creator, maxInvites, maxUsages)
 	if err := db.pool.SendBatch(ctx, b).Close(); err != nil {
 		return nil, oneLine(fmt.Errorf("list invites: %w", err))
 	}
@@ -154,14 +175,27 @@ func (db *DB) Invites(ctx context.Context, creator protocol.UserID) ([]protocol.
 	return list, nil
 }
 
-// InvitePublic finds an invite by its exact code, whatever its state, without
-// telling who used it. An unknown code is a NotFound.
+// Invite finds an invite by its exact code, whatever its state, with its last
+// hundred uses. An unknown code is a NotFound.
+func (db *DB) Invite(ctx context.Context, code string) (protocol.Invite, error) {
+	return db.invite(ctx, code, true)
+}
+
+// InvitePublic is Invite without telling who used it.
 func (db *DB) InvitePublic(ctx context.Context, code string) (protocol.Invite, error) {
+	return db.invite(ctx, code, false)
+}
+
+func (db *DB) invite(ctx context.Context, code string, withUsages bool) (protocol.Invite, error) {
 	var list []protocol.Invite
 	var communities []protocol.InviteCommunity
+	var usages []protocol.InviteUsage
 	b := &pgx.Batch{}
 	queueList(b, &list, scanInvite, selectInviteByCode, code)
 	queueList(b, &communities, scanInviteCommunity, selectInviteCommunitiesByCode, code)
+	if withUsages {
+		queueList(b, &usages, scanInviteUsage, selectInviteUsagesByCode, code, maxUsages)
+	}
 	if err := db.pool.SendBatch(ctx, b).Close(); err != nil {
 		return protocol.Invite{}, oneLine(fmt.Errorf("find invite: %w", err))
 	}
@@ -169,5 +203,29 @@ func (db *DB) InvitePublic(ctx context.Context, code string) (protocol.Invite, e
 		return protocol.Invite{}, protocol.NotFound("Invite not found")
 	}
 	list[0].DefaultCommunities = append(list[0].DefaultCommunities, communities...)
+	list[0].Usages = append(list[0].Usages, usages...)
 	return list[0], nil
+}
+
+// DeleteInvite deletes an invite in one fenced transaction and reports whether
+// there are others that are not disabled. Who is not an owner of the instance
+// deletes his own only.
+func (db *DB) DeleteInvite(ctx context.Context, owner Owner, code string, by protocol.UserID, asOwner bool) (others bool, err error) {
+	err = db.Fenced(ctx, owner, func(tx pgx.Tx) error {
+		var creator protocol.UserID // zero: his account is gone
+		err := tx.QueryRow(ctx, lockInvite, code).Scan(&creator)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return protocol.NotFound("Invite not found")
+		case err != nil:
+			return err
+		case creator != by && !asOwner:
+			return protocol.Forbidden("Unauthorized to delete this invite")
+		}
+		if _, err := tx.Exec(ctx, deleteInvite, code); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, selectHasInvites).Scan(&others)
+	})
+	return others, shown(err, "delete invite")
 }

@@ -25,6 +25,7 @@ var (
 
 	selectInstance = query(`
 		SELECT s.id, s.name, s.description, s.registration_mode, s.default_storage_quota_bytes, s.max_file_size_bytes,
+			s.created_at, s.updated_at, s.vapid_public_key, s.vapid_subject,
 			EXISTS (SELECT FROM app_user), EXISTS (SELECT FROM instance_invite WHERE NOT disabled),
 			coalesce(t.value, ''), t.expires_at
 		FROM instance_settings s LEFT JOIN instance_secret t ON t.name = '` + setupTokenName + `'`)
@@ -52,6 +53,10 @@ type InstanceRows struct {
 	Registration string
 	Quota        int64 // of new users, bytes
 	MaxFileSize  int64 // bytes
+	CreatedAt    protocol.Instant
+	UpdatedAt    protocol.Instant
+	VapidKey     *string // the public one
+	VapidSubject *string
 
 	HasUsers   bool
 	HasInvites bool             // that are not disabled
@@ -71,7 +76,7 @@ func (db *DB) Instance(ctx context.Context, owner Owner, roles []protocol.Role) 
 		}
 		b.Queue(selectInstance).QueryRow(func(row pgx.Row) error {
 			return row.Scan(&r.ID, &r.Name, &r.Description, &r.Registration, &r.Quota, &r.MaxFileSize,
-				&r.HasUsers, &r.HasInvites, &r.Token, &r.TokenUntil)
+				&r.CreatedAt, &r.UpdatedAt, &r.VapidKey, &r.VapidSubject, &r.HasUsers, &r.HasInvites, &r.Token, &r.TokenUntil)
 		})
 		return tx.SendBatch(ctx, b).Close()
 	})

@@ -50,6 +50,11 @@ type GetInvite struct {
 	Code string `path:"code" json:"code"`
 }
 
+// DeleteInvite deletes an invite with its uses.
+type DeleteInvite struct {
+	Code string `path:"code" json:"code"`
+}
+
 // Rows of invites.
 var (
 	InviteCreate = Define[CreateInvite, Invite](Operation{
@@ -59,6 +64,14 @@ var (
 	InviteList = Define[None, []Invite](Operation{
 		Name: "invite.list", Method: "GET", Path: "/api/invite",
 		Home: KindEdge, Permission: ActionReadInstanceInvite, Resource: ResourceInstance,
+	})
+	InviteGet = Define[GetInvite, Invite](Operation{
+		Name: "invite.get", Method: "GET", Path: "/api/invite/{code}",
+		Home: KindEdge, Permission: ActionReadInstanceInvite, Resource: ResourceInstance,
+	})
+	InviteDelete = Define[DeleteInvite, None](Operation{
+		Name: "invite.delete", Method: "DELETE", Path: "/api/invite/{code}", Status: 204,
+		Home: KindInstance, Key: KeySingleton, Permission: ActionDeleteInstanceInvite, Resource: ResourceInstance,
 	})
 	InvitePublic = Define[GetInvite, Invite](Operation{
 		Name: "invite.public", Method: "GET", Path: "/api/invite/public/{code}",

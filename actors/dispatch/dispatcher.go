@@ -35,6 +35,8 @@ type Config struct {
 	DB        *persistence.DB
 	Passwords Hasher
 	Log       *slog.Logger // nil: silent
+
+	Machine func() protocol.Machine // how this node's machine is; nil: not known
 }
 
 // Dispatcher brings requests to the actors that own the state.
@@ -46,6 +48,9 @@ type Dispatcher struct {
 	channels *lru.Cache[protocol.ChannelID, protocol.CommunityID]
 
 	communities *lru.Cache[protocol.CommunityID, protocol.CommunityID] // that exist
+
+	stats   memo[protocol.InstanceStats]
+	storage memo[protocol.InstanceStorage]
 }
 
 // New compiles the operations table. It panics when a row of the table can't be

@@ -22,6 +22,12 @@ var answers = map[string]func(ctx context.Context, d *Dispatcher, cmd any) (any,
 	protocol.BlockList.Name:         blockList,
 	protocol.BlockGet.Name:          blockGet,
 	protocol.AppearanceGet.Name:     appearanceGet,
+	protocol.InstanceStatsGet.Name:  instanceStats,
+	protocol.InviteGet.Name:         inviteGet,
+	protocol.StorageMine.Name:       storageMine,
+	protocol.StorageInstance.Name:   storageInstance,
+	protocol.StorageList.Name:       storageList,
+	protocol.StorageGet.Name:        storageGet,
 	protocol.InviteList.Name:        inviteList,
 	protocol.InvitePublic.Name:      invitePublic,
 	protocol.PresenceGet.Name:       presenceGet,
@@ -39,6 +45,10 @@ func inviteList(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
 		creator = protocol.UserID{}
 	}
 	return listed(d.cfg.DB.Invites(ctx, creator))
+}
+
+func inviteGet(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
+	return found(d.cfg.DB.Invite(ctx, requestOf[protocol.GetInvite](cmd).Code))
 }
 
 func invitePublic(ctx context.Context, d *Dispatcher, cmd any) (any, error) {

@@ -27,6 +27,13 @@ func New() *turn.Kind[State] {
 
 	turn.On(k, protocol.UserRegister, (*State).registerUser, turn.Structural)
 	turn.On(k, protocol.InviteCreate, (*State).createInvite, turn.Structural)
+	turn.On(k, protocol.InviteDelete, (*State).deleteInvite, turn.Structural)
+
+	turn.On(k, protocol.InstanceGet, (*State).getSettings)
+	turn.On(k, protocol.InstanceUpdate, (*State).updateSettings, turn.Structural)
+	turn.On(k, protocol.StorageSettings, (*State).updateStorageSettings, turn.Structural)
+	turn.On(k, protocol.StorageQuota, (*State).setQuota, turn.Structural)
+	turn.On(k, protocol.StorageRecount, (*State).recountStorage, turn.Structural)
 
 	turn.On(k, protocol.UserBan, (*State).banUser, turn.Structural)
 	turn.On(k, protocol.UserRole, (*State).setRole, turn.Structural)

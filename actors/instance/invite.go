@@ -55,3 +55,19 @@ func (s *State) createInvite(t turn.Turn, req protocol.CreateInvite) (turn.Outco
 		}, nil
 	}}, nil
 }
+
+// deleteInvite deletes an invite of the caller's, or of anybody's when he owns
+// the instance.
+func (s *State) deleteInvite(t turn.Turn, req protocol.DeleteInvite) (turn.Outcome, error) {
+	db, owner, by, asOwner := s.db, t.Owner, t.Caller.UserID, t.Caller.Owner
+	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
+		others, err := db.DeleteInvite(ctx, owner, req.Code, by, asOwner)
+		if err != nil {
+			return nil, err
+		}
+		return func(turn.Turn) (turn.Outcome, error) {
+			s.rows.HasInvites = others
+			return turn.Outcome{Reply: &protocol.None{}}, nil
+		}, nil
+	}}, nil
+}

@@ -93,3 +93,58 @@ func TestCreateInvite(t *testing.T) {
 		}
 	})
 }
+
+func TestDeleteInvite(t *testing.T) {
+	t.Parallel()
+	w, owner, _ := ready(t)
+	code := w.invite(owner, protocol.CreateInvite{}).Code
+	mia := protocol.Caller{UserID: w.user("mia", code).ID}
+	remove := func(by protocol.Caller, code string) result {
+		return w.run(w.s.deleteInvite(w.turn(by), protocol.DeleteInvite{Code: code}))
+	}
+	hers, other := w.invite(mia, protocol.CreateInvite{}).Code, w.invite(mia, protocol.CreateInvite{}).Code
+	wantError(t, remove(owner, "nothing").err, protocol.NotFound("Invite not found"))
+	wantError(t, remove(mia, code).err, protocol.Forbidden("Unauthorized to delete this invite"))
+	for by, code := range map[*protocol.Caller]string{&mia: hers, &owner: other} {
+		if r := remove(*by, code); r.err != nil {
+			t.Error(r.err)
+		}
+		if _, err := w.db.Invite(t.Context(), code); err == nil {
+			t.Error("the invite is still there")
+		}
+	}
+	i, err := w.db.Invite(t.Context(), code)
+	if err != nil || len(i.Usages) != 1 || i.Usages[0].UserID != mia.UserID {
+		t.Errorf("invite = %+v, %v", i, err)
+	}
+	w.exec(`UPDATE instance_invite SET created_by = NULL WHERE code = $1`, code)
+	wantError(t, remove(mia, code).err, protocol.Forbidden("Unauthorized to delete this invite"))
+	if r := remove(owner, code); r.err != nil || !w.s.rows.HasInvites {
+		t.Errorf("result = %+v", r)
+	}
+	if n := w.count(`SELECT count(*) FROM instance_invite_usage`); n != 0 {
+		t.Errorf("%d uses are left", n)
+	}
+}
+
+func TestManyUses(t *testing.T) {
+	t.Parallel()
+	w, owner, _ := ready(t)
+	i := w.invite(owner, protocol.CreateInvite{})
+	w.exec(`INSERT INTO app_user (id, username, password_hash) SELECT gen_random_uuid(), 'u' || n, 'x' FROM generate_series(1, 120) AS n`)
+	w.exec(`INSERT INTO instance_invite_usage (id, invite_id, user_id, used_at)
+		SELECT gen_random_uuid(), $1, id, '2026-01-01'::timestamptz + substr(username, 2)::int * interval '1 hour' FROM app_user WHERE username LIKE 'u%'`, i.ID)
+	list, err := w.db.Invites(t.Context(), owner.UserID)
+	if err != nil || len(list) != 2 {
+		t.Fatalf("list = %+v, %v", list, err)
+	}
+	one, err := w.db.Invite(t.Context(), i.Code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, usages := range [][]protocol.InviteUsage{list[0].Usages, one.Usages} {
+		if n := len(usages); n != 100 || usages[0].UsedAt >= usages[n-1].UsedAt || usages[n-1].UsedAt.String() != "2026-01-06T00:00:00.000Z" {
+			t.Errorf("%d uses, want the last 100", n)
+		}
+	}
+}

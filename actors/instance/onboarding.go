@@ -55,7 +55,7 @@ func (s *State) setUp(t turn.Turn, req protocol.SetupInstance) (turn.Outcome, er
 			return nil, err
 		}
 		return func(turn.Turn) (turn.Outcome, error) {
-			s.rows.Name, s.rows.Description = n.Name, n.Description
+			s.rows.Name, s.rows.Description, s.rows.UpdatedAt = n.Name, n.Description, n.At
 			s.rows.HasUsers, s.rows.HasInvites = true, true
 			s.rows.Token, s.rows.TokenUntil = "", 0
 			done := &protocol.SetupDone{Success: true, Message: "Instance setup completed successfully", AdminUserID: n.Admin}

@@ -169,7 +169,9 @@ func (c *config) clusterTLS() (*tls.Config, error) {
 
 // openEdges makes what clients talk to.
 func (s *server) openEdges() error {
-	s.ops = dispatch.New(dispatch.Config{Cluster: s.node, DB: s.db, Passwords: s.gate.Passwords, Log: s.log})
+	s.ops = dispatch.New(dispatch.Config{
+		Cluster: s.node, DB: s.db, Passwords: s.gate.Passwords, Log: s.log, Machine: machine,
+	})
 	limited := s.cfg.rateLimits == "on"
 	_, corsGiven := os.LookupEnv("CORS_ORIGIN")
 	origins := httpapi.ParseOrigins(s.cfg.corsOrigin, corsGiven || s.cfg.corsOrigin != "")
