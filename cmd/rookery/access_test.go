@@ -20,7 +20,7 @@ import (
 const accessFile = "testdata/access.txt"
 
 // kinds of ids that are tried in place of a good one.
-var kinds = []string{"foreign", "deleted", "unknown", "malformed", "zero"}
+var kinds = []string{"foreign", "deleted", "unknown", "malformed", "zero", "number", "null", "absent"}
 
 // callers try them: the admin of another community, one of its members, a user
 // of no community, and the owner of the instance, for whom only ids of nothing
@@ -91,13 +91,28 @@ func (r row) idFields() map[string]string {
 	return fields
 }
 
+// takes reports whether the kind makes sense for a field: what stands in a path
+// or a query is always there and always text, what is optional may be missing.
+func (r row) takes(name, kind string) bool {
+	if kind != "number" && kind != "null" && kind != "absent" {
+		return true
+	}
+	for i := range r.op.Request().NumField() {
+		f := r.op.Request().Field(i)
+		if json, _, _ := strings.Cut(f.Tag.Get("json"), ","); json == name {
+			return f.Tag.Get("path") == "" && f.Tag.Get("query") == "" && (kind == "number" || !strings.Contains(f.Tag.Get("rule"), "optional"))
+		}
+	}
+	return false
+}
+
 // attempts of a row: every field with every kind, and all foreign at once.
 func (r row) attempts() (list []attempt) {
 	fields := r.idFields()
 	for _, who := range slices.Sorted(maps.Keys(callers)) {
 		for _, field := range slices.Sorted(maps.Keys(fields)) {
 			for _, kind := range kinds {
-				if who != "owner" || kind != "foreign" {
+				if (who != "owner" || kind != "foreign") && r.takes(field, kind) {
 					list = append(list, attempt{r, field, kind, who})
 				}
 			}
@@ -128,7 +143,7 @@ func newAccess(t *testing.T, g *stage) *access {
 }
 
 // value is the id that is tried: of what the other scene calls so.
-func (a *access) value(try attempt, name string) string {
+func (a *access) value(try attempt, name string) any {
 	switch try.kind {
 	case "foreign":
 		return a.other.vars[name]
@@ -138,6 +153,10 @@ func (a *access) value(try attempt, name string) string {
 		return newID().String()
 	case "malformed":
 		return "not-a-uuid"
+	case "number":
+		return 17
+	case "null":
+		return nil
 	default:
 		return "00000000-0000-0000-0000-000000000000"
 	}
@@ -149,6 +168,10 @@ func (a *access) request(t *testing.T, try attempt) map[string]any {
 	input := a.own[try.who].fill(t, try.row.request)
 	for field, name := range try.row.idFields() {
 		if field != try.field && try.field != "all" {
+			continue
+		}
+		if try.kind == "absent" {
+			delete(input, field)
 			continue
 		}
 		if _, list := input[field].([]any); list {

@@ -108,10 +108,11 @@ func (c call) native(t *testing.T, n *node, token string) answer {
 	t.Helper()
 	client := dialNative(t, n, token)
 	defer client.conn.Close()
-	if token == "" {
+	if token == "" { // not even a connection
 		client.closeCode()
 		return answer{http.StatusUnauthorized, string(protocol.ErrUnauthorized.HTTPBody())}
 	}
+	client.until("ready", func(f frame) bool { return f.Ev == "ready" })
 	f := client.call(1, c.op.Name, c.input)
 	if f.Err != nil {
 		body, err := json.Marshal(map[string]any{"message": f.Err.Message, "error": http.StatusText(f.Err.Status), "statusCode": f.Err.Status})

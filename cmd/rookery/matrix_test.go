@@ -177,6 +177,38 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
+// TestMatrixNative performs the rows over the native websocket, as those
+// personas that differ most: what REST refuses is refused there.
+func TestMatrixNative(t *testing.T) {
+	rows := readMatrix(t)
+	url := pgtest.URL(t)
+	n := startNode(t, "--database-url", url)
+	g := newStage(t, url, n)
+	t.Run("rows", func(t *testing.T) {
+		for _, r := range rows {
+			if r.restOnly() {
+				continue
+			}
+			t.Run(r.name, func(t *testing.T) {
+				t.Parallel()
+				for i, p := range personas {
+					if strings.IndexByte("OAmnt", p.letter) < 0 {
+						continue
+					}
+					s := g.newScene(t, p)
+					got := call{r.op, s.fill(t, r.request)}.native(t, n, s.token)
+					if wrong := r.judge(i, got); wrong != "" {
+						t.Errorf("%s as %s %s: %s", r.name, p.name, wrong, got)
+					}
+				}
+			})
+		}
+	})
+}
+
+// restOnly rows are about cookies and headers, and have no other form.
+func (r row) restOnly() bool { return strings.HasPrefix(r.name, "session.") }
+
 // TestMatrixOnTwoNodes performs what is allowed through each of two nodes: for
 // about half of the scenes the owner of the state is on the other one.
 func TestMatrixOnTwoNodes(t *testing.T) {
