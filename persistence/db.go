@@ -43,8 +43,9 @@ type Config struct {
 // DB is the one handle to the database: the pool for reads and structural changes,
 // migrations, leases. It is safe for concurrent use.
 type DB struct {
-	pool *pgxpool.Pool
-	log  *slog.Logger
+	pool  *pgxpool.Pool
+	log   *slog.Logger
+	pages pageCache
 
 	trigrams atomic.Pointer[bool] // whether there is an index of trigrams; nil: not known yet
 }

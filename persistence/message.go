@@ -2,7 +2,6 @@ package persistence
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,23 +11,30 @@ import (
 	"github.com/rookery-chat/rookery/protocol"
 )
 
-// messageColumns is a whole message in one row. What hangs on it comes as JSON,
-// so that a page is one statement and one snapshot, whatever its length.
+// messageColumns is a whole message in one row, with what hangs on it, so that a
+// page is one statement and one snapshot, whatever its length.
 const messageColumns = `
 	m.id, m.channel_id, m.direct_message_group_id, m.author_id, m.sent_at, m.edited_at, m.deleted_at,
 	m.pending_attachments, m.search_text, m.pinned, m.pinned_at, m.pinned_by, m.deleted_by, m.deleted_by_reason,
 	m.parent_message_id, m.reply_count, m.last_reply_at, m.seq, coalesce(m.nonce, ''),
 	m.spans,
-	(SELECT json_agg(json_build_object('e', r.emoji, 'u', r.user_id) ORDER BY r.created_at, r.id)
-		FROM message_reaction r WHERE r.message_id = m.id),
-	(SELECT json_agg(json_build_object(` + attachmentFields + `) ORDER BY a.position, a.id)
+	r.emoji, r.users,
+	(SELECT string_agg(` + attachmentText + `, ',' ORDER BY a.position, a.id)
 		FROM message_attachment a JOIN file f ON f.id = a.file_id WHERE a.message_id = m.id)`
 
-const attachmentFields = `'id', f.id, 'filename', f.filename, 'mimeType', f.mime_type, 'fileType', f.file_type,
-	'size', f.size, 'hasThumbnail', f.thumbnail_path IS NOT NULL`
+// messageTable goes with messageColumns; reactions in the order in which they were made.
+const messageTable = ` FROM message m LEFT JOIN LATERAL (
+		SELECT array_agg(made.emoji) AS emoji, array_agg(made.user_id) AS users
+		FROM (SELECT emoji, user_id FROM message_reaction WHERE message_id = m.id ORDER BY created_at, id) AS made
+	) AS r ON true`
+
+// attachmentText is what the contract shows of a file.
+const attachmentText = `'{"id":"' || f.id || '","filename":' || to_json(f.filename) || ',"mimeType":' || to_json(f.mime_type)
+	|| ',"fileType":"' || f.file_type || '","size":' || f.size || ',"hasThumbnail":'
+	|| CASE WHEN f.thumbnail_path IS NULL THEN 'false' ELSE 'true' END || '}'`
 
 // history is what lists show of a channel: no replies, nothing that was deleted.
-const history = `SELECT ` + messageColumns + ` FROM message m
+const history = `SELECT ` + messageColumns + messageTable + `
 	WHERE m.channel_id = $1 AND m.parent_message_id IS NULL AND m.deleted_at IS NULL`
 
 // seqOfToken is the place of a message whose id a client sent as its token; a
@@ -43,13 +49,13 @@ var (
 	selectMessagesBefore = query(history + ` AND m.seq < ` + seqOfToken + ` ORDER BY m.seq DESC LIMIT $2`)
 	selectMessagesAfter  = query(history + ` AND m.seq > ` + seqOfToken + ` ORDER BY m.seq LIMIT $2`)
 
-	selectMessage          = query(`SELECT ` + messageColumns + ` FROM message m WHERE m.id = $1 AND m.deleted_at IS NULL`)
+	selectMessage          = query(`SELECT ` + messageColumns + messageTable + ` WHERE m.id = $1 AND m.deleted_at IS NULL`)
 	selectChannelOfMessage = query(`SELECT channel_id FROM message WHERE id = $1 AND channel_id IS NOT NULL`)
 
 	// Files that a user may attach to a message: his own uploads for messages,
 	// not yet in use by another one.
 	selectAttachable = query(`
-		SELECT json_build_object(` + attachmentFields + `) FROM file f
+		SELECT (` + attachmentText + `)::json FROM file f
 		WHERE f.id = ANY ($1) AND f.uploaded_by = $2 AND f.deleted_at IS NULL AND f.resource_type = 'MESSAGE_ATTACHMENT'
 			AND (f.message_id IS NULL OR f.message_id = $3)
 			AND NOT EXISTS (SELECT FROM message_attachment a WHERE a.file_id = f.id AND a.message_id <> $3)`)
@@ -144,51 +150,6 @@ func (db *DB) ChannelLog(ctx context.Context, channel protocol.ChannelID, limit,
 	return l, nil
 }
 
-// MessagePage reads the page that a channel has granted, in one statement.
-func (db *DB) MessagePage(ctx context.Context, channel protocol.ChannelID, g protocol.PageGrant) (*protocol.MessagePage, error) {
-	sql, args := pageQuery(channel, g)
-	rows, err := db.pool.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, oneLine(fmt.Errorf("list messages of %s: %w", channel, err))
-	}
-	list, err := pgx.CollectRows(rows, scanMessage)
-	if err != nil {
-		return nil, oneLine(fmt.Errorf("list messages of %s: %w", channel, err))
-	}
-	page := &protocol.MessagePage{Messages: []protocol.Message{}}
-	if len(list) > g.Limit {
-		list = list[:g.Limit]
-		page.ContinuationToken = protocol.Cursor{Channel: channel, Seq: list[len(list)-1].Seq}.Token()
-	}
-	for _, m := range list {
-		page.Messages = append(page.Messages, m.Message)
-	}
-	if g.Newer {
-		slices.Reverse(page.Messages)
-	}
-	return page, nil
-}
-
-// pageQuery asks for one row more than the page has, to know whether it is the
-// last one.
-func pageQuery(channel protocol.ChannelID, g protocol.PageGrant) (string, []any) {
-	limit := g.Limit + 1
-	switch {
-	case !g.After.IsZero() && g.Newer:
-		return selectMessagesAfter, []any{channel, limit, g.After}
-	case !g.After.IsZero():
-		return selectMessagesBefore, []any{channel, limit, g.After}
-	case g.Newer && g.Cursor == 0:
-		return selectFirstMessages, []any{channel, limit}
-	case g.Newer:
-		return selectNewerMessages, []any{channel, limit, g.Cursor}
-	case g.Cursor == 0:
-		return selectRecentMessages, []any{channel, limit}
-	default:
-		return selectOlderMessages, []any{channel, limit, g.Cursor}
-	}
-}
-
 // LoggedMessage reads one message; nil when there is none or it was deleted.
 func (db *DB) LoggedMessage(ctx context.Context, id protocol.MessageID) (*LoggedMessage, error) {
 	rows, err := db.pool.Query(ctx, selectMessage, id)
@@ -243,30 +204,6 @@ func (db *DB) Attachable(ctx context.Context, ids []protocol.FileID, user protoc
 		return nil, oneLine(fmt.Errorf("read files of %s: %w", user, err))
 	}
 	return list, nil
-}
-
-func scanMessage(row pgx.CollectableRow) (LoggedMessage, error) {
-	m := LoggedMessage{Message: protocol.Message{Spans: []protocol.Span{}, Attachments: []protocol.Attachment{}}}
-	var spans, choices, attachments []byte
-	err := row.Scan(&m.ID, &m.ChannelID, &m.DirectMessageGroupID, &m.AuthorID, &m.SentAt, &m.EditedAt, &m.DeletedAt,
-		&m.PendingAttachments, &m.SearchText, &m.Pinned, &m.PinnedAt, &m.PinnedBy, &m.DeletedBy, &m.DeletedByReason,
-		&m.ParentMessageID, &m.ReplyCount, &m.LastReplyAt, &m.Seq, &m.Nonce, &spans, &choices, &attachments)
-	if err != nil {
-		return m, err
-	}
-	for _, part := range []struct {
-		text []byte
-		into any
-	}{{spans, &m.Spans}, {choices, &m.Choices}, {attachments, &m.Attachments}} {
-		if part.text == nil {
-			continue
-		}
-		if err := json.Unmarshal(part.text, part.into); err != nil {
-			return m, fmt.Errorf("read parts of message %s: %w", m.ID, err)
-		}
-	}
-	m.Reactions = protocol.GroupReactions(m.Choices)
-	return m, nil
 }
 
 func scanRecentSend(row pgx.CollectableRow) (RecentSend, error) {

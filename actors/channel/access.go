@@ -101,6 +101,7 @@ func (s *State) vanish() {
 	s.warm, s.holes = nil, nil
 	clear(s.byID)
 	clear(s.pages)
+	s.archive.pages.Clear()
 	clear(s.access.users)
 }
 

@@ -65,7 +65,9 @@ func load(ctx context.Context, env *turn.Env, t turn.Turn) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newState(id, l, archive{db: env.DB, writer: env.Writer, log: env.Log.With("channel", t.Self.ID)}), nil
+	return newState(id, l, archive{
+		db: env.DB, writer: env.Writer, pages: env.DB.ChannelPages(id, t.Owner.Epoch), log: env.Log.With("channel", t.Self.ID),
+	}), nil
 }
 
 // idOf is the channel that an actor is for.

@@ -13,6 +13,7 @@ import (
 type archive struct {
 	db     *persistence.DB
 	writer *persistence.Writer
+	pages  *persistence.ChannelPages
 	log    *slog.Logger
 }
 
@@ -27,6 +28,14 @@ func (a archive) message(ctx context.Context, owner persistence.Owner, channel p
 		return nil, err
 	}
 	return m, nil
+}
+
+// page reads a page as it is when all that was queued for the channel is stored.
+func (a archive) page(ctx context.Context, owner persistence.Owner, channel protocol.ChannelID, g protocol.PageGrant) (*persistence.StoredPage, error) {
+	if err := a.writer.Flush(ctx, owner); err != nil {
+		return nil, err
+	}
+	return a.db.MessagePage(ctx, channel, g)
 }
 
 // laneKey names what a detour is about: a message, or the sends of an author.

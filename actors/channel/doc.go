@@ -32,15 +32,20 @@
 //
 // # What it does not do
 //
-// Direct messages, threads, pins, search. It reads no page from Postgres: it
-// grants that to the edge (protocol.PageGrant, protocol.ColdMessage) when
-// everything it has queued so far is committed.
+// Direct messages, threads, pins, search. A message that it does not have in
+// memory, and the page around one, it grants the edge to read (protocol.ColdMessage,
+// protocol.PageGrant) when everything it has queued so far is committed.
 //
 // # Decisions
 //
 //   - The newest 128 messages are kept, at most 1 MiB, each with its JSON, and the
 //     first pages as they were last sent: reading the end of a channel costs no
 //     encoding (2026-11).
+//   - Pages that had to be read are kept encoded, 64 MiB per node, and dropped when
+//     a message changes on which they depend; an activation sees its own only. The
+//     owner reads them, not the edge, because only it knows whether something
+//     changed while they were read. What no owner knows of, such as an account that
+//     is gone, takes persistence.DB.ForgetPages on every node (2026-11).
 //   - Reactions are kept one by one in the order of choosing and grouped for
 //     clients, so memory and a fresh load can't disagree on the order (2026-11).
 //   - A refused edit, deletion or reaction is not undone from memory: the message

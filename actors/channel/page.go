@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"context"
 	"slices"
 
 	"github.com/rookery-chat/rookery/actors/turn"
@@ -19,14 +20,15 @@ type pageKey struct {
 // emptyPage answers tokens of elsewhere.
 var emptyPage = []byte(`{"messages":[]}`)
 
-// listMessages answers with the page when all of it is in memory, otherwise with
-// leave to read it.
-func (s *State) listMessages(_ turn.Turn, req protocol.ListMessages) (turn.Outcome, error) {
+// listMessages answers with the page: of what is in memory, one that was read
+// before, or one that it reads. Only for tokens that are ids of messages it gives
+// leave to read instead.
+func (s *State) listMessages(t turn.Turn, req protocol.ListMessages) (turn.Outcome, error) {
 	g := protocol.PageGrant{Limit: max(1, min(req.Limit, protocol.MaxPage)), Newer: req.Direction == "newer"}
 	kind, cursor, id := protocol.ReadToken(s.id, req.ContinuationToken)
 	switch kind {
 	case protocol.TokenNone:
-		return s.firstPage(g), nil
+		return s.firstPage(t, g), nil
 	case protocol.TokenForeign:
 		g.Page = emptyPage
 		return turn.Outcome{Reply: &g}, nil
@@ -40,25 +42,50 @@ func (s *State) listMessages(_ turn.Turn, req protocol.ListMessages) (turn.Outco
 		}
 		g.Cursor = e.msg.Seq
 	}
-	g.Page = s.page(g)
-	return turn.Outcome{Reply: &g, AfterRows: g.Page == nil}, nil
+	if g.Page = s.page(g); g.Page == nil {
+		return s.coldPage(t, g), nil
+	}
+	return turn.Outcome{Reply: &g}, nil
+}
+
+// coldPage is a page of which not all is in memory: one that was read before and
+// is still true, or one that is read now, beside the mailbox.
+func (s *State) coldPage(t turn.Turn, g protocol.PageGrant) turn.Outcome {
+	if g.Page = s.archive.pages.Get(g); g.Page != nil {
+		return turn.Outcome{Reply: &g}
+	}
+	since := s.archive.pages.Mark()
+	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
+		page, err := s.archive.page(ctx, t.Owner, s.id, g)
+		if err != nil {
+			return nil, err
+		}
+		return func(turn.Turn) (turn.Outcome, error) {
+			if err := s.stillMay(job{by: t.Caller, needs: protocol.MessageList.Permission}); err != nil {
+				return turn.Outcome{}, err
+			}
+			s.archive.pages.Put(g, page, since)
+			g.Page = page.Text
+			return turn.Outcome{Reply: &g}, nil
+		}, nil
+	}}
 }
 
 // firstPage is what nearly everybody asks for: the same bytes until something
 // changes.
-func (s *State) firstPage(g protocol.PageGrant) turn.Outcome {
+func (s *State) firstPage(t turn.Turn, g protocol.PageGrant) turn.Outcome {
 	key := pageKey{g.Limit, g.Newer}
 	if kept := s.pages[key]; kept != nil {
 		return turn.Outcome{Reply: kept}
 	}
-	g.Page = s.page(g)
-	if g.Page != nil {
-		if len(s.pages) >= maxPages {
-			clear(s.pages)
-		}
-		s.pages[key] = &g
+	if g.Page = s.page(g); g.Page == nil {
+		return s.coldPage(t, g)
 	}
-	return turn.Outcome{Reply: &g, AfterRows: g.Page == nil}
+	if len(s.pages) >= maxPages {
+		clear(s.pages)
+	}
+	s.pages[key] = &g
+	return turn.Outcome{Reply: &g}
 }
 
 // page makes a page of what is in memory; nil when that is not enough to know

@@ -1,12 +1,14 @@
 package channel
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/rookery-chat/rookery/actors/turn"
 	"github.com/rookery-chat/rookery/protocol"
 )
 
@@ -23,6 +25,7 @@ func TestMemoryIsWhatAFreshLoadGives(t *testing.T) {
 		mod := sc.users[3]
 		w.allow(mod, protocol.ActionReadMessage, protocol.ActionCreateMessage, protocol.ActionDeleteAnyMessage, protocol.ActionCreateReaction, protocol.ActionDeleteReaction)
 		var sent []protocol.MessageID
+		var reading []turn.Outcome
 		deleted := 0
 		anyone := func() protocol.Caller { return by(rapid.SampledFrom(sc.users).Draw(r, "user")) }
 		one := func() protocol.MessageID {
@@ -59,12 +62,32 @@ func TestMemoryIsWhatAFreshLoadGives(t *testing.T) {
 			"unreact": func(r *rapid.T) {
 				_, _ = do(w, (*State).removeReaction, anyone(), protocol.RemoveReaction{MessageID: one(), Emoji: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "emoji")})
 			},
+			"begin": func(r *rapid.T) { // a page, which is read before or after what comes next
+				g := w.place(r)
+				out := w.s.coldPage(w.turn(by(sc.users[0])), g)
+				if out.Commit == nil {
+					return
+				}
+				if rapid.Bool().Draw(r, "at once") {
+					then, err := out.Commit(w.ctx)
+					out.Commit = func(context.Context) (turn.Then, error) { return then, err }
+				}
+				reading = append(reading, out)
+			},
+			"end": func(*rapid.T) {
+				for _, out := range reading {
+					_, _ = w.finish(out, nil)
+				}
+				reading = nil
+			},
+			"look":   func(r *rapid.T) { w.look(r) },
 			"tick":   func(*rapid.T) { w.tick() },
 			"refuse": func(*rapid.T) { w.refuse = true },
 			"settle": func(*rapid.T) { w.settle() },
 			"reload": func(*rapid.T) { w.load() },
 			"":       func(*rapid.T) { w.now += 7 },
 		})
+		w.look(r)
 		w.refuse = false
 		w.settle()
 		if w.stopped {
@@ -81,6 +104,29 @@ func TestMemoryIsWhatAFreshLoadGives(t *testing.T) {
 			r.Fatalf("%d rows and %d deleted of %d", len(all), deleted, w.s.seq)
 		}
 	})
+}
+
+// place is a page somewhere in the history, one of few so that they are asked for
+// again.
+func (w *world) place(r *rapid.T) protocol.PageGrant {
+	return protocol.PageGrant{
+		Limit: rapid.SampledFrom([]int{1, 3, 50}).Draw(r, "limit"), Newer: rapid.Bool().Draw(r, "newer"),
+		Cursor: rapid.Int64Range(0, min(w.s.seq, 4)).Draw(r, "cursor") * max(1, w.s.seq/4),
+	}
+}
+
+// look compares a few pages, kept or not, with Postgres.
+func (w *world) look(r *rapid.T) {
+	for range 4 {
+		g := w.place(r)
+		out, err := w.finish(w.s.coldPage(w.turn(protocol.Caller{Owner: true}), g), nil)
+		if err != nil {
+			r.Fatalf("page %+v: %v", g, err)
+		}
+		if page := out.(*protocol.PageGrant).Page; string(page) != string(w.cold(g)) {
+			r.Fatalf("page %+v kept\n%s\nof Postgres\n%s", g, page, w.cold(g))
+		}
+	}
 }
 
 // compare holds memory, Postgres and client against each other.

@@ -46,7 +46,7 @@ type entry struct {
 // encoded is the message as JSON.
 func (e *entry) encoded() []byte {
 	if e.text == nil {
-		e.text = encode(e.msg)
+		e.text = e.msg.AppendJSON(make([]byte, 0, weight(e.msg)))
 	}
 	return e.text
 }
@@ -132,6 +132,7 @@ func (s *State) replace(e *entry, m *protocol.Message, choices []protocol.Reacte
 		s.recent.bytes += weight(m) - weight(e.msg)
 	}
 	e.msg, e.choices, e.text = m, choices, nil
+	s.archive.pages.Changed(m.Seq)
 	s.changed(e)
 }
 
@@ -142,6 +143,7 @@ func (s *State) forget(id protocol.MessageID) {
 		return
 	}
 	delete(s.byID, id)
+	s.archive.pages.Changed(e.msg.Seq)
 	if e.recent {
 		s.recent.remove(e)
 		s.changed(e)

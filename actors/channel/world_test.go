@@ -257,7 +257,7 @@ func (w *world) cold(g protocol.PageGrant) json.RawMessage {
 	if err != nil {
 		w.t.Fatalf("page: %v", err)
 	}
-	return encode(page)
+	return page.Text
 }
 
 func decodePage(t fataler, text []byte) protocol.MessagePage {

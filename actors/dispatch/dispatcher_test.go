@@ -215,8 +215,8 @@ func TestPagesAreCopiedStraight(t *testing.T) {
 	}
 	r.reply = &protocol.PageGrant{Limit: 10}
 	got, err = d.Do(context.Background(), &protocol.MessageList.Operation, ada, in)
-	if page, ok := got.(*protocol.MessagePage); err != nil || !ok || page.Messages == nil {
-		t.Errorf("page of Postgres = %#v, %v", got, err)
+	if raw, ok := got.(json.RawMessage); err != nil || !ok || string(raw) != `{"messages":[]}` {
+		t.Errorf("page of Postgres = %s, %v", got, err)
 	}
 }
 

@@ -47,7 +47,11 @@ func finishPage(ctx context.Context, d *Dispatcher, cmd, reply any) (any, error)
 	case grant.Page != nil:
 		return grant.Page, nil
 	}
-	return pointer(d.cfg.DB.MessagePage(ctx, cmd.(*protocol.Command[protocol.ListMessages]).Req.ChannelID, *grant))
+	page, err := d.cfg.DB.MessagePage(ctx, cmd.(*protocol.Command[protocol.ListMessages]).Req.ChannelID, *grant)
+	if err != nil {
+		return nil, err
+	}
+	return page.Text, nil
 }
 
 // finishMessage reads a message that the owner did not have in memory; leave to

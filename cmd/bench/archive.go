@@ -16,7 +16,7 @@ const archiveSize = 1_000_000
 // Messages below one of these places carry everything that a message can carry;
 // pages are read from there.
 const (
-	richRows = 4000
+	richRows = 8000
 	midway   = archiveSize / 2
 	bottom   = richRows + 100
 )

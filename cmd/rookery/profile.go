@@ -51,6 +51,7 @@ type figures struct {
 	Relay      relay.Stats
 	Cluster    cluster.Stats
 	Writer     persistence.WriterStats
+	Pages      persistence.PageStats
 }
 
 func (s *server) serveStats(w http.ResponseWriter, _ *http.Request) {
@@ -60,6 +61,7 @@ func (s *server) serveStats(w http.ResponseWriter, _ *http.Request) {
 	err := json.NewEncoder(w).Encode(figures{
 		Node: s.node.ID(), Nodes: len(s.node.View().Members), Goroutines: runtime.NumGoroutine(), Heap: m.HeapInuse,
 		Sockets: s.poller.Stats(), Relay: s.relay.Stats(), Cluster: s.node.Stats(), Writer: s.writer.Stats(),
+		Pages: s.db.PageStats(),
 	})
 	if err != nil {
 		s.log.Debug("stats not written", "error", err)
