@@ -67,7 +67,8 @@ func (db *DB) PageStats() PageStats {
 }
 
 // ForgetPages drops every page of this node: something was changed that no owner
-// of a channel knows of, such as that a user is gone who may be on any of them.
+// of a channel is told of, such as that an alias group is gone which any message
+// may name.
 func (db *DB) ForgetPages() {
 	c := &db.pages
 	c.mu.Lock()

@@ -37,6 +37,7 @@ func (s *State) authorGone(_ turn.Turn, m *protocol.AuthorGone) (turn.Outcome, e
 		}
 		s.replace(e, &msg, choices)
 	}
+	s.archive.pages.Clear() // he may be on any of them
 	delete(s.lastSend, m.User)
 	delete(s.typing, m.User)
 	delete(s.receipts.waiting, m.User)

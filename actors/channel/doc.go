@@ -44,8 +44,8 @@
 //   - Pages that had to be read are kept encoded, 64 MiB per node, and dropped when
 //     a message changes on which they depend; an activation sees its own only. The
 //     owner reads them, not the edge, because only it knows whether something
-//     changed while they were read. What no owner knows of, such as an account that
-//     is gone, takes persistence.DB.ForgetPages on every node (2026-11).
+//     changed while they were read. What no owner is told of, such as that an
+//     alias group is gone, takes persistence.DB.ForgetPages on every node (2026-11).
 //   - Reactions are kept one by one in the order of choosing and grouped for
 //     clients, so memory and a fresh load can't disagree on the order (2026-11).
 //   - A refused edit, deletion or reaction is not undone from memory: the message
