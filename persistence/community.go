@@ -14,17 +14,39 @@ import (
 const communityColumns = `c.id, c.name, c.created_at, c.avatar_file_id, c.banner_file_id, c.description`
 
 var (
-	selectCommunity = query(`SELECT ` + communityColumns + ` FROM community c WHERE c.id = $1`)
+	selectCommunity = query(`SELECT ` + communityColumns + ` FROM community c WHERE c.id = $1 AND c.deleted_at IS NULL`)
 
 	selectCommunitiesOf = query(`
 		SELECT ` + communityColumns + ` FROM membership m JOIN community c ON c.id = m.community_id
-		WHERE m.user_id = $1 ORDER BY m.joined_at, m.id`)
+		WHERE m.user_id = $1 AND c.deleted_at IS NULL ORDER BY m.joined_at, m.id`)
 
 	insertCommunity = query(`
 		INSERT INTO community (id, name, created_at, avatar_file_id, banner_file_id, description)
 		VALUES ($1, $2, $3, $4, $5, $6)`)
 
 	countOwnFiles = query(`SELECT count(*) FROM file WHERE id = ANY ($1) AND uploaded_by = $2 AND deleted_at IS NULL`)
+
+	updateCommunity = query(`
+		UPDATE community SET name = $2, avatar_file_id = $3, banner_file_id = $4, description = $5 WHERE id = $1`)
+
+	// A picture of a community: uploaded as one, by the user, for no other community.
+	selectPicture = query(`
+		SELECT EXISTS (SELECT FROM file WHERE id = $1 AND uploaded_by = $2 AND resource_type = $3 AND deleted_at IS NULL
+			AND (community_id IS NULL OR community_id = $4))`)
+
+	// Pictures that no community shows any more.
+	deletePictures = query(`
+		UPDATE file f SET deleted_at = $2 WHERE f.id = ANY ($1) AND f.deleted_at IS NULL
+			AND NOT EXISTS (SELECT FROM community c WHERE c.deleted_at IS NULL AND c.avatar_file_id = f.id)
+			AND NOT EXISTS (SELECT FROM community c WHERE c.deleted_at IS NULL AND c.banner_file_id = f.id)`)
+
+	buryCommunity = query(`UPDATE community SET deleted_at = $2 WHERE id = $1`)
+
+	buryChannels = query(`UPDATE channel SET deleted_at = $2 WHERE community_id = $1 AND deleted_at IS NULL`)
+
+	deleteCommunityInvites = query(`DELETE FROM instance_invite_default_community WHERE community_id = $1`)
+
+	selectAliasGroupIDs = query(`SELECT id FROM alias_group WHERE community_id = $1`)
 
 	selectBans = query(`
 		SELECT user_id, expires_at FROM community_ban
@@ -88,6 +110,9 @@ func (db *DB) Community(ctx context.Context, id protocol.CommunityID, now protoc
 	queueList(b, &r.Timeouts, scanRestriction, selectTimeouts, id, now)
 	if err := db.pool.SendBatch(ctx, b).Close(); err != nil {
 		return CommunityRows{}, oneLine(fmt.Errorf("read community %s: %w", id, err))
+	}
+	if r.Community == nil {
+		return CommunityRows{}, nil // deleted, but not purged
 	}
 	return r, nil
 }
@@ -173,6 +198,84 @@ func checkOwnFiles(ctx context.Context, tx pgx.Tx, user protocol.UserID, files .
 	return nil
 }
 
+// Resource types of files that communities show.
+const (
+	resourceAvatar = "COMMUNITY_AVATAR"
+	resourceBanner = "COMMUNITY_BANNER"
+)
+
+// UpdateCommunity stores what a community is now. New pictures have to be the
+// user's own uploads for this; old ones are marked as deleted. A taken name is a
+// conflict.
+func (db *DB) UpdateCommunity(ctx context.Context, owner Owner, was, is protocol.Community, user protocol.UserID, now protocol.Instant) error {
+	err := db.Fenced(ctx, owner, func(tx pgx.Tx) error {
+		var old []protocol.FileID
+		for _, f := range []struct {
+			was, is  *protocol.FileID
+			resource string
+		}{{was.Avatar, is.Avatar, resourceAvatar}, {was.Banner, is.Banner, resourceBanner}} {
+			if sameFile(f.was, f.is) {
+				continue
+			}
+			if f.was != nil {
+				old = append(old, *f.was)
+			}
+			if err := checkPicture(ctx, tx, f.is, user, f.resource, is.ID); err != nil {
+				return err
+			}
+		}
+		b := &pgx.Batch{}
+		b.Queue(updateCommunity, is.ID, is.Name, is.Avatar, is.Banner, is.Description)
+		if len(old) > 0 {
+			b.Queue(deletePictures, old, now)
+		}
+		return tx.SendBatch(ctx, b).Close()
+	})
+	return shown(err, "update community")
+}
+
+func sameFile(a, b *protocol.FileID) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
+
+func checkPicture(ctx context.Context, tx pgx.Tx, file *protocol.FileID, user protocol.UserID, resource string, c protocol.CommunityID) error {
+	if file == nil {
+		return nil
+	}
+	var fits bool
+	if err := tx.QueryRow(ctx, selectPicture, *file, user, resource, c).Scan(&fits); err != nil {
+		return err
+	}
+	if !fits {
+		return protocol.NotFound("File not found")
+	}
+	return nil
+}
+
+// DeleteCommunity makes a community and its channels disappear and returns its
+// alias groups. What they hold goes later (PurgeDeleted).
+func (db *DB) DeleteCommunity(ctx context.Context, owner Owner, c protocol.Community, now protocol.Instant) (aliases []protocol.AliasGroupID, err error) {
+	var pictures []protocol.FileID
+	for _, f := range []*protocol.FileID{c.Avatar, c.Banner} {
+		if f != nil {
+			pictures = append(pictures, *f)
+		}
+	}
+	err = db.Fenced(ctx, owner, func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		b.Queue(buryCommunity, c.ID, now)
+		b.Queue(buryChannels, c.ID, now)
+		b.Queue(deleteCommunityInvites, c.ID)
+		b.Queue(deletePictures, pictures, now)
+		queueList(b, &aliases, pgx.RowTo[protocol.AliasGroupID], selectAliasGroupIDs, c.ID)
+		return tx.SendBatch(ctx, b).Close()
+	})
+	return aliases, shown(err, "delete community")
+}
+
 // CommunitiesOf lists the communities of a user in the order of joining.
 func (db *DB) CommunitiesOf(ctx context.Context, user protocol.UserID) ([]protocol.Community, error) {
 	rows, err := db.pool.Query(ctx, selectCommunitiesOf, user)
@@ -224,7 +327,7 @@ func shown(err error, doing string) error {
 	return oneLine(fmt.Errorf("%s: %w", doing, err))
 }
 
-var selectKnownCommunity = query(`SELECT id FROM community WHERE id = $1`)
+var selectKnownCommunity = query(`SELECT id FROM community WHERE id = $1 AND deleted_at IS NULL`)
 
 // KnownCommunity returns the id when there is such a community, and NotFound
 // when there is none.

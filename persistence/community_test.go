@@ -75,7 +75,7 @@ func TestCommunity(t *testing.T) {
 	t.Run("members", func(t *testing.T) {
 		run(t, db, `INSERT INTO membership (id, user_id, community_id, joined_at) VALUES ($1, $2, $3, $4)`,
 			protocol.NewID[tag](), addUser(t, db, "early"), nest.Community.ID, at-1000)
-		list, err := db.Members(t.Context(), nest.Community.ID, 1)
+		list, err := db.Members(t.Context(), nest.Community.ID, protocol.MemberPlace{}, 1)
 		if err != nil || len(list) != 1 || list[0].User.Username != "early" {
 			t.Errorf("members = %+v, %v", list, err)
 		}
@@ -112,6 +112,14 @@ func TestStructuralWritesAreFenced(t *testing.T) {
 		"create community": db.CreateCommunity(ctx, stale, n),
 		"create channel":   db.CreateChannel(ctx, stale, n.Channels[0], ada),
 		"add member":       db.AddMember(ctx, stale, persistence.NewMember{}),
+		"update channel":   last(db.UpdateChannel(ctx, stale, n.Channels[0], n.Channels[0], ada, at)),
+		"move channels":    db.MoveChannels(ctx, stale, n.Channels),
+		"delete channel":   db.DeleteChannel(ctx, stale, n.Community.ID, n.Channels[0].ID, at),
+		"update community": db.UpdateCommunity(ctx, stale, n.Community, n.Community, ada, at),
+		"delete community": last(db.DeleteCommunity(ctx, stale, n.Community, at)),
+		"remove member":    last(db.RemoveMember(ctx, stale, n.Community.ID, ada, nil)),
+		"let in":           db.AddChannelMember(ctx, stale, protocol.ChannelMembership{UserID: ada}),
+		"show out":         db.RemoveChannelMember(ctx, stale, n.Channels[0].ID, ada),
 		"create invite":    db.CreateInvite(ctx, stale, protocol.Invite{}, true),
 		"set-up token":     db.PutSetupToken(ctx, stale, "x", at),
 		"set up":           db.SetUpInstance(ctx, stale, persistence.NewInstance{}),

@@ -43,7 +43,7 @@ var (
 		SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM membership m WHERE m.user_id = $2 AND m.community_id = c.id)
 			AND EXISTS (SELECT FROM role_assignment a JOIN role r ON r.id = a.role_id
 				WHERE a.user_id = $2 AND a.community_id = c.id AND 'CREATE_MEMBER' = ANY (r.actions)))
-		FROM community c WHERE c.id = ANY ($1)`)
+		FROM community c WHERE c.id = ANY ($1) AND c.deleted_at IS NULL`)
 
 	selectInvites = query(`
 		SELECT ` + inviteColumns + `, u.username, u.display_name

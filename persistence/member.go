@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -23,7 +24,25 @@ var (
 	selectMembers = query(`
 		SELECT m.id, m.user_id, m.community_id, m.joined_at, ` + publicUserColumns + `
 		FROM membership m JOIN app_user u ON u.id = m.user_id
-		WHERE m.community_id = $1 ORDER BY m.joined_at, m.id LIMIT $2`)
+		WHERE m.community_id = $1 AND (m.joined_at, m.id) > (coalesce($2, '-infinity'::timestamptz), $3::uuid) ORDER BY m.joined_at, m.id LIMIT $4`)
+
+	// By username, so that whoever types the first letter is answered from the
+	// first rows of the index; rare parts of names are found by their trigrams.
+	selectMembersNamed = query(`
+		SELECT m.id, m.user_id, m.community_id, m.joined_at, ` + publicUserColumns + `
+		FROM membership m JOIN app_user u ON u.id = m.user_id
+		WHERE m.community_id = $1 AND lower(u.username || E'\n' || coalesce(u.display_name, '')) LIKE $2
+		ORDER BY u.username LIMIT $3`)
+
+	selectMembersByName = query(`
+		SELECT m.id, m.user_id, m.community_id, m.joined_at, ` + publicUserColumns + `
+		FROM membership m JOIN app_user u ON u.id = m.user_id
+		WHERE m.community_id = $1 ORDER BY u.username LIMIT $2`)
+
+	selectMembershipsOf = query(`
+		SELECT m.id, m.user_id, m.community_id, m.joined_at, c.id, c.name, c.description, c.avatar_file_id
+		FROM membership m JOIN community c ON c.id = m.community_id
+		WHERE m.user_id = $1 AND c.deleted_at IS NULL ORDER BY m.joined_at, m.id`)
 
 	selectMemberRow = query(`
 		SELECT id, user_id, community_id, joined_at FROM membership WHERE community_id = $1 AND user_id = $2`)
@@ -35,7 +54,7 @@ var (
 
 	selectMemberPrivate = query(`
 		SELECT c.id FROM channel_membership cm JOIN channel c ON c.id = cm.channel_id
-		WHERE c.community_id = $1 AND cm.user_id = $2 AND c.is_private`)
+		WHERE c.community_id = $1 AND cm.user_id = $2 AND c.is_private AND c.deleted_at IS NULL`)
 
 	// The row is locked, so that the user can't be deleted before commit.
 	lockUser = query(`SELECT true FROM app_user WHERE id = $1 FOR KEY SHARE`)
@@ -83,16 +102,63 @@ func scanMember(row pgx.CollectableRow) (protocol.Membership, error) {
 	return m, err
 }
 
+func scanOwnMembership(row pgx.CollectableRow) (protocol.Membership, error) {
+	m := protocol.Membership{Community: &protocol.MemberCommunity{}}
+	c := m.Community
+	err := row.Scan(&m.ID, &m.UserID, &m.CommunityID, &m.JoinedAt, &c.ID, &c.Name, &c.Description, &c.Avatar)
+	return m, err
+}
+
 // Members lists at most limit members of a community with their users, those
-// who joined first leading.
-func (db *DB) Members(ctx context.Context, community protocol.CommunityID, limit int) ([]protocol.Membership, error) {
-	rows, err := db.pool.Query(ctx, selectMembers, community, limit)
-	if err != nil {
-		return nil, oneLine(fmt.Errorf("list members of %s: %w", community, err))
+// who joined first leading, from after a place on.
+func (db *DB) Members(ctx context.Context, community protocol.CommunityID, after protocol.MemberPlace, limit int) ([]protocol.Membership, error) {
+	return collect(ctx, db, "list members", scanMember, selectMembers, community, after.JoinedAt, zeroable(after.ID), limit)
+}
+
+// SearchMembers lists at most limit members whose username or display name has
+// the text in it, in any case, by username.
+func (db *DB) SearchMembers(ctx context.Context, community protocol.CommunityID, text string, limit int) ([]protocol.Membership, error) {
+	if text == "" {
+		return collect(ctx, db, "list members by name", scanMember, selectMembersByName, community, limit)
 	}
-	list, err := pgx.CollectRows(rows, scanMember)
+	return collect(ctx, db, "search members", scanMember, selectMembersNamed, community, containing(text), limit)
+}
+
+// likeEscape takes the meaning from what has one in a LIKE pattern.
+var likeEscape = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// containing is the LIKE pattern of lower-case texts with this one in them.
+func containing(text string) string { return "%" + likeEscape.Replace(strings.ToLower(text)) + "%" }
+
+// zeroable passes an id whose zero is a value, not NULL.
+func zeroable(id protocol.AnyID) [16]byte { return id }
+
+// MembershipsOf lists the memberships of a user with their communities.
+func (db *DB) MembershipsOf(ctx context.Context, user protocol.UserID) ([]protocol.Membership, error) {
+	return collect(ctx, db, "list memberships of user", scanOwnMembership, selectMembershipsOf, user)
+}
+
+// Membership reads one membership; a missing one is a NotFound.
+func (db *DB) Membership(ctx context.Context, community protocol.CommunityID, user protocol.UserID) (protocol.Membership, error) {
+	list, err := collect(ctx, db, "read membership", scanMembership, selectMemberRow, community, user)
+	if err == nil && len(list) == 0 {
+		return protocol.Membership{}, protocol.NotFound("Membership not found")
+	}
 	if err != nil {
-		return nil, oneLine(fmt.Errorf("list members of %s: %w", community, err))
+		return protocol.Membership{}, err
+	}
+	return list[0], nil
+}
+
+// collect runs a query and scans all its rows.
+func collect[T any](ctx context.Context, db *DB, doing string, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
+	rows, err := db.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, oneLine(fmt.Errorf("%s: %w", doing, err))
+	}
+	list, err := pgx.CollectRows(rows, scan)
+	if err != nil {
+		return nil, oneLine(fmt.Errorf("%s: %w", doing, err))
 	}
 	return list, nil
 }

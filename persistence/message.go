@@ -60,7 +60,7 @@ var (
 			AND (f.message_id IS NULL OR f.message_id = $3)
 			AND NOT EXISTS (SELECT FROM message_attachment a WHERE a.file_id = f.id AND a.message_id <> $3)`)
 
-	selectChannelSettings = query(`SELECT community_id, slowmode_seconds, is_private FROM channel WHERE id = $1`)
+	selectChannelSettings = query(`SELECT community_id, slowmode_seconds, is_private FROM channel WHERE id = $1 AND deleted_at IS NULL`)
 
 	// Receipts count too: the newest message may have been deleted, and its seq
 	// must not come back, or a new message would be taken as read.

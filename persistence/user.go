@@ -16,22 +16,32 @@ const publicUserColumns = `u.id, u.username, u.role, u.avatar_file_id, u.banner_
 var (
 	selectPublicUser = query(`SELECT ` + publicUserColumns + ` FROM app_user u WHERE u.id = $1`)
 
-	selectCommunityIDs = query(`SELECT community_id FROM membership WHERE user_id = $1 ORDER BY joined_at, id`)
+	selectCommunityIDs = query(`
+		SELECT m.community_id FROM membership m JOIN community c ON c.id = m.community_id
+		WHERE m.user_id = $1 AND c.deleted_at IS NULL ORDER BY m.joined_at, m.id`)
 
 	// Everything that a socket of the user may hear, besides the user itself. The
 	// first column is the protocol.Room.
 	selectTopics = query(`
-		SELECT 2, community_id FROM membership WHERE user_id = $1
+		SELECT 2, m.community_id FROM membership m JOIN community c ON c.id = m.community_id
+		WHERE m.user_id = $1 AND c.deleted_at IS NULL
 		UNION ALL
 		SELECT 3, c.id FROM membership m JOIN channel c ON c.community_id = m.community_id
-		WHERE m.user_id = $1 AND (NOT c.is_private
+		WHERE m.user_id = $1 AND c.deleted_at IS NULL AND (NOT c.is_private
 			OR EXISTS (SELECT FROM channel_membership cm WHERE cm.user_id = m.user_id AND cm.channel_id = c.id))
 		UNION ALL
 		SELECT 4, group_id FROM direct_message_group_member WHERE user_id = $1
 		UNION ALL
 		SELECT 5, g.id FROM alias_group_member a JOIN alias_group g ON g.id = a.alias_group_id
 		JOIN membership m ON m.community_id = g.community_id AND m.user_id = a.user_id
-		WHERE a.user_id = $1`)
+		JOIN community c ON c.id = g.community_id
+		WHERE a.user_id = $1 AND c.deleted_at IS NULL`)
+
+	// What Topics depends on besides the user's own memberships: it changes
+	// whenever a channel of his communities opens, closes or goes.
+	selectRoomsVersion = query(`
+		SELECT coalesce(sum(c.rooms_version + 1), 0) FROM membership m JOIN community c ON c.id = m.community_id
+		WHERE m.user_id = $1 AND c.deleted_at IS NULL`)
 
 	// Registrations and set-up take this lock one after the other: who is the
 	// first user is decided by one of them.
@@ -49,24 +59,29 @@ var (
 
 	joinInvitedCommunities = query(`
 		INSERT INTO membership (id, joined_at, user_id, community_id)
-		SELECT gen_random_uuid(), $3, $2, community_id FROM instance_invite_default_community WHERE invite_id = $1`)
+		SELECT gen_random_uuid(), $3, $2, d.community_id
+		FROM instance_invite_default_community d JOIN community c ON c.id = d.community_id
+		WHERE d.invite_id = $1 AND c.deleted_at IS NULL`)
 
 	restoreInvitedRoles = query(`
 		INSERT INTO role (id, name, community_id, is_default, actions, created_at)
-		SELECT gen_random_uuid(), $2, community_id, true, $3, $4 FROM instance_invite_default_community WHERE invite_id = $1
+		SELECT gen_random_uuid(), $2, d.community_id, true, $3, $4
+		FROM instance_invite_default_community d JOIN community c ON c.id = d.community_id
+		WHERE d.invite_id = $1 AND c.deleted_at IS NULL
 		ON CONFLICT (community_id, name) WHERE community_id IS NOT NULL DO NOTHING`)
 
 	assignInvitedRoles = query(`
 		INSERT INTO role_assignment (id, user_id, community_id, role_id)
 		SELECT gen_random_uuid(), $2, r.community_id, r.id
 		FROM instance_invite_default_community d JOIN role r ON r.community_id = d.community_id AND r.name = $3
-		WHERE d.invite_id = $1`)
+		JOIN community c ON c.id = d.community_id
+		WHERE d.invite_id = $1 AND c.deleted_at IS NULL`)
 
 	enterInvitedChannels = query(`
 		INSERT INTO channel_membership (id, joined_at, user_id, channel_id)
 		SELECT gen_random_uuid(), $3, $2, c.id
 		FROM instance_invite_default_community d JOIN channel c ON c.community_id = d.community_id AND c.name = $4
-		WHERE d.invite_id = $1`)
+		WHERE d.invite_id = $1 AND c.deleted_at IS NULL`)
 )
 
 // publicUserFields are the places for publicUserColumns.
@@ -118,23 +133,34 @@ func (db *DB) User(ctx context.Context, id protocol.UserID) (UserRows, error) {
 }
 
 // Topics lists what the user's sockets may hear: himself, his communities, the
-// channels in them that he can see, his direct-message and alias groups.
-func (db *DB) Topics(ctx context.Context, id protocol.UserID) ([]protocol.Topic, error) {
-	rows, err := db.pool.Query(ctx, selectTopics, id)
-	if err != nil {
-		return nil, oneLine(fmt.Errorf("list topics of user %s: %w", id, err))
-	}
-	list := []protocol.Topic{protocol.UserTopic(id)}
-	list, err = pgx.AppendRows(list, rows, func(row pgx.CollectableRow) (protocol.Topic, error) {
-		var room int
-		var named protocol.AnyID
-		err := row.Scan(&room, &named)
-		return protocol.Topic{Room: protocol.Room(room), ID: named}, err
+// channels in them that he can see, his direct-message and alias groups. The
+// version is read before them: as long as RoomsVersion returns it, they are
+// what they were.
+func (db *DB) Topics(ctx context.Context, id protocol.UserID) (list []protocol.Topic, version int64, err error) {
+	b := &pgx.Batch{}
+	b.Queue(selectRoomsVersion, id).QueryRow(func(row pgx.Row) error { return row.Scan(&version) })
+	b.Queue(selectTopics, id).Query(func(rows pgx.Rows) (err error) {
+		list, err = pgx.AppendRows([]protocol.Topic{protocol.UserTopic(id)}, rows, scanTopic)
+		return err
 	})
-	if err != nil {
-		return nil, oneLine(fmt.Errorf("list topics of user %s: %w", id, err))
+	if err := db.pool.SendBatch(ctx, b).Close(); err != nil {
+		return nil, 0, oneLine(fmt.Errorf("list topics of user %s: %w", id, err))
 	}
-	return list, nil
+	return list, version, nil
+}
+
+func scanTopic(row pgx.CollectableRow) (protocol.Topic, error) {
+	var room int
+	var named protocol.AnyID
+	err := row.Scan(&room, &named)
+	return protocol.Topic{Room: protocol.Room(room), ID: named}, err
+}
+
+// RoomsVersion changes when something else than the user's own memberships
+// changes what Topics lists.
+func (db *DB) RoomsVersion(ctx context.Context, id protocol.UserID) (version int64, err error) {
+	err = db.pool.QueryRow(ctx, selectRoomsVersion, id).Scan(&version)
+	return version, shown(err, "read version of rooms")
 }
 
 // NewUser is a registration.

@@ -33,6 +33,8 @@ type AccessChanged struct {
 	Users   []UserID `json:"u"` // nil: everybody
 	Version int64    `json:"v"`
 	Gone    bool     `json:"g"` // the channel was deleted
+
+	Settings *ChannelSettings `json:"s"` // of the channel, when they have changed
 }
 
 var (

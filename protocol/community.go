@@ -25,6 +25,59 @@ type GetCommunity struct {
 	ID CommunityID `path:"id" json:"id" rule:"pathUUID"`
 }
 
+// UpdateCommunity changes what is given; null clears what may be empty.
+type UpdateCommunity struct {
+	ID          CommunityID   `path:"id" json:"id" rule:"pathUUID"`
+	Name        *string       `json:"name" rule:"optional,max=100,min=1,string"`
+	Description Patch[string] `json:"description" rule:"optional,max=500,string"`
+	Avatar      Patch[string] `json:"avatar" rule:"optional,string"`
+	Banner      Patch[string] `json:"banner" rule:"optional,string"`
+}
+
+// DeleteCommunity deletes a community with all that is in it.
+type DeleteCommunity struct {
+	ID CommunityID `path:"id" json:"id" rule:"pathUUID"`
+}
+
+// CommunityStats is a community with its counts.
+type CommunityStats struct {
+	Community
+	MemberCount  int `json:"memberCount"`
+	ChannelCount int `json:"channelCount"`
+}
+
+// CommunityDetail has the number of messages, deleted ones left out, besides.
+type CommunityDetail struct {
+	CommunityStats
+	MessageCount int `json:"messageCount"`
+}
+
+// ListCommunities asks for all communities, as an administrator.
+type ListCommunities struct {
+	Limit             int    `query:"limit" json:"limit" rule:"queryInt=50"`
+	ContinuationToken string `query:"continuationToken" json:"continuationToken" rule:"optional,string"`
+	Search            string `query:"search" json:"search" rule:"optional,string"`
+}
+
+// CommunityPage is some of them, the newest first.
+type CommunityPage struct {
+	Communities       []CommunityStats `json:"communities"`
+	ContinuationToken *CommunityID     `json:"continuationToken,omitempty"`
+}
+
+// InspectCommunity asks for one community, as an administrator.
+type InspectCommunity struct {
+	ID CommunityID `path:"id" json:"id" rule:"pathUUID"`
+}
+
+// RemoveCommunity deletes a community, as an administrator.
+type RemoveCommunity struct {
+	ID CommunityID `path:"id" json:"id" rule:"pathUUID"`
+}
+
+// MaxCommunities bounds the list of all communities.
+const MaxCommunities = 100
+
 // Rows of communities.
 var (
 	CommunityCreate = Define[CreateCommunity, Community](Operation{
@@ -38,72 +91,44 @@ var (
 		Name: "community.get", Method: "GET", Path: "/api/community/{id}",
 		Home: KindCommunity, Key: "id", Permission: ActionReadCommunity, Resource: ResourceCommunity,
 	})
-)
-
-// Channel types.
-const (
-	ChannelText  = "TEXT"
-	ChannelVoice = "VOICE"
-)
-
-// MaxChannels bounds the channels of a community.
-const MaxChannels = 500
-
-// Channel is the contract's channel object.
-type Channel struct {
-	ID              ChannelID   `json:"id"`
-	Name            string      `json:"name"`
-	CommunityID     CommunityID `json:"communityId"`
-	CreatedAt       Instant     `json:"createdAt"`
-	Type            string      `json:"type"`
-	Position        int         `json:"position"`
-	SlowmodeSeconds int         `json:"slowmodeSeconds"`
-	IsPrivate       bool        `json:"isPrivate"`
-}
-
-// CreateChannel adds a channel to a community.
-type CreateChannel struct {
-	IsPrivate       bool        `json:"isPrivate" rule:"nonempty,bool"`
-	Name            string      `json:"name" rule:"max=100,string,nonempty"`
-	CommunityID     CommunityID `json:"communityId" rule:"uuid,nonempty,string"`
-	Type            string      `json:"type" rule:"enum=TEXT;VOICE"`
-	Position        *float64    `json:"position" rule:"optional,number"` // accepted and ignored
-	SlowmodeSeconds *float64    `json:"slowmodeSeconds" rule:"optional,max=21600,min=0,number"`
-
-	ID ChannelID `json:"-" cbor:"id"` // chosen by the edge
-}
-
-// ListChannels asks for the channels that the caller can see.
-type ListChannels struct {
-	CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
-}
-
-// GetChannel asks for one channel.
-type GetChannel struct {
-	ID ChannelID `path:"id" json:"id" rule:"pathUUID"`
-}
-
-// Rows of channels. Their rows of Postgres belong to the community; what is
-// said in them to the channel actor.
-var (
-	ChannelCreate = Define[CreateChannel, Channel](Operation{
-		Name: "channel.create", Method: "POST", Path: "/api/channels",
-		Home: KindCommunity, Key: "communityId", Permission: ActionCreateChannel, Resource: ResourceCommunity,
+	CommunityUpdate = Define[UpdateCommunity, Community](Operation{
+		Name: "community.update", Method: "PATCH", Path: "/api/community/{id}",
+		Home: KindCommunity, Key: "id", Permission: ActionUpdateCommunity, Resource: ResourceCommunity,
 	})
-	ChannelList = Define[ListChannels, []Channel](Operation{
-		Name: "channel.list", Method: "GET", Path: "/api/channels/community/{communityId}",
-		Home: KindCommunity, Key: "communityId", Permission: ActionReadChannel, Resource: ResourceCommunity,
+	CommunityDelete = Define[DeleteCommunity, None](Operation{
+		Name: "community.delete", Method: "DELETE", Path: "/api/community/{id}", Status: 204,
+		Home: KindCommunity, Key: "id", Permission: ActionDeleteCommunity, Resource: ResourceCommunity,
 	})
-	ChannelGet = Define[GetChannel, Channel](Operation{
-		Name: "channel.get", Method: "GET", Path: "/api/channels/{id}",
-		Home: KindCommunity, Key: "id", Locate: LocateChannel, Permission: ActionReadChannel, Resource: ResourceChannel,
+	CommunityList = Define[None, []Community](Operation{
+		Name: "community.list", Method: "GET", Path: "/api/community",
+		Home: KindEdge, Permission: ActionReadAllCommunities, Resource: ResourceInstance,
+	})
+	CommunityPages = Define[ListCommunities, CommunityPage](Operation{
+		Name: "community.pages", Method: "GET", Path: "/api/community/admin/list",
+		Home: KindEdge, Permission: ActionReadAllCommunities, Resource: ResourceInstance,
+	})
+	CommunityInspect = Define[InspectCommunity, CommunityDetail](Operation{
+		Name: "community.inspect", Method: "GET", Path: "/api/community/admin/{id}",
+		Home: KindEdge, Permission: ActionReadAllCommunities, Resource: ResourceInstance,
+	})
+	CommunityRemove = Define[RemoveCommunity, None](Operation{
+		Name: "community.remove", Method: "DELETE", Path: "/api/community/admin/{id}", Status: 204,
+		Home: KindCommunity, Key: "id", Permission: ActionDeleteCommunity, Resource: ResourceInstance,
 	})
 )
 
-// ChannelCreated is the payload of channelCreated and channelUpdated.
-type ChannelCreated struct {
+// CommunityUpdated is the payload of communityUpdated.
+type CommunityUpdated struct {
 	CommunityID CommunityID `json:"communityId"`
-	Channel     Channel     `json:"channel"`
+	Name        string      `json:"name"`
+	Description *string     `json:"description"`
+	Avatar      *FileID     `json:"avatar"`
+	Banner      *FileID     `json:"banner"`
+}
+
+// CommunityDeleted is the payload of communityDeleted.
+type CommunityDeleted struct {
+	CommunityID CommunityID `json:"communityId"`
 }
 
 // ReloadCommunity tells a community that its rows were changed by somebody else

@@ -49,6 +49,7 @@ type Event struct {
 	Topics  []Topic         `json:"t"` // a socket in several of them gets one copy
 	Payload json.RawMessage `json:"p"`
 	Except  ConnID          `json:"x"` // a socket that does not get it
+	Without Topic           `json:"w"` // sockets in this room do not get it; zero: none
 	Stream  Topic           `json:"s"` // stream of the native protocol; zero: none
 	Epoch   int64           `json:"e"` // of the stream's owner
 	Seq     int64           `json:"q"` // position in the stream; 0: the event has none
@@ -76,9 +77,11 @@ type Rooms struct {
 	Origin Origin  `json:"f"`
 }
 
-// Empty removes every socket from the topics: what they named is gone.
+// Empty removes every socket from the topics: what they named is gone, or is for
+// a few only, who stay.
 type Empty struct {
-	Topics []Topic `json:"t"`
+	Topics []Topic  `json:"t"`
+	Keep   []UserID `json:"k"` // whose sockets stay
 }
 
 // Prune tells an actor that a node has no socket for its topic and needs none

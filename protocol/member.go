@@ -1,5 +1,10 @@
 package protocol
 
+import (
+	"strings"
+	"time"
+)
+
 // Membership is the contract's membership object.
 type Membership struct {
 	ID          AnyID       `json:"id"`
@@ -7,6 +12,16 @@ type Membership struct {
 	CommunityID CommunityID `json:"communityId"`
 	JoinedAt    Instant     `json:"joinedAt"`
 	User        *PublicUser `json:"user,omitempty"`
+
+	Community *MemberCommunity `json:"community,omitempty"`
+}
+
+// MemberCommunity is what a membership shows of its community.
+type MemberCommunity struct {
+	ID          CommunityID `json:"id"`
+	Name        string      `json:"name"`
+	Description *string     `json:"description"`
+	Avatar      *FileID     `json:"avatar"`
 }
 
 // AddMember adds a user to a community.
@@ -15,13 +30,57 @@ type AddMember struct {
 	CommunityID CommunityID `json:"communityId" rule:"uuid,string,nonempty"`
 }
 
-// ListMembers asks for the members of a community, at most MaxMembers.
+// ListMembers asks for the members of a community, at most MaxMembers, those who
+// joined first leading. The place of the last one asks for those after him.
 type ListMembers struct {
 	CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
+	After       string      `query:"after" json:"after" rule:"optionalBlank,pattern=^[0-9-]{10}T[0-9:]{8}[.][0-9]{3}Z\\,[0-9a-fA-F-]{36}$|after must be joinedAt and id of a member\\, with a comma between them"`
+	Limit       int         `query:"limit" json:"limit" rule:"queryWindow=1000"`
 }
 
 // MaxMembers bounds one answer to ListMembers.
 const MaxMembers = 1000
+
+// MemberPlace is a place in a list of members, who are ordered by joining: just
+// after the one named, whether he is still there or not. The zero place is the
+// start.
+type MemberPlace struct {
+	JoinedAt Instant
+	ID       AnyID
+}
+
+// ParseMemberPlace reads joinedAt and id of a membership, with a comma between
+// them. What is no place is the start.
+func ParseMemberPlace(text string) MemberPlace {
+	at, id, _ := strings.Cut(text, ",")
+	moment, err := time.Parse(instantLayout, at)
+	if err != nil {
+		return MemberPlace{}
+	}
+	p := MemberPlace{JoinedAt: InstantOf(moment)}
+	if err := p.ID.UnmarshalText([]byte(id)); err != nil {
+		return MemberPlace{}
+	}
+	return p
+}
+
+// SearchMembers asks for members by a part of their names.
+type SearchMembers struct {
+	CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
+	Query       string      `query:"query" json:"query" rule:"optional,string"`
+	Limit       int         `query:"limit" json:"limit" rule:"queryInt=10"`
+}
+
+// ListMemberships asks for the memberships of a user: the caller himself.
+type ListMemberships struct {
+	UserID UserID `path:"userId" json:"userId" rule:"pathUUID"`
+}
+
+// GetMember asks for one membership.
+type GetMember struct {
+	CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
+	UserID      UserID      `path:"userId" json:"userId" rule:"pathUUID"`
+}
 
 // RemoveMember takes a member out of a community.
 type RemoveMember struct {
@@ -47,6 +106,20 @@ var (
 	})
 	MemberList = Define[ListMembers, MembersGrant](Operation{
 		Name: "member.list", Method: "GET", Path: "/api/membership/community/{communityId}",
+		Home: KindCommunity, Key: "communityId", Permission: ActionReadMember, Resource: ResourceCommunity,
+	})
+	MemberSearch = Define[SearchMembers, MembersGrant](Operation{
+		Name: "member.search", Method: "GET", Path: "/api/membership/community/{communityId}/search",
+		Home: KindCommunity, Key: "communityId", Permission: ActionReadMember, Resource: ResourceCommunity,
+	})
+	MemberMine = Define[None, []Membership](Operation{
+		Name: "member.mine", Method: "GET", Path: "/api/membership/my", Home: KindEdge,
+	})
+	MemberOf = Define[ListMemberships, []Membership](Operation{
+		Name: "member.of", Method: "GET", Path: "/api/membership/user/{userId}", Home: KindEdge,
+	})
+	MemberGet = Define[GetMember, MembersGrant](Operation{
+		Name: "member.get", Method: "GET", Path: "/api/membership/community/{communityId}/user/{userId}",
 		Home: KindCommunity, Key: "communityId", Permission: ActionReadMember, Resource: ResourceCommunity,
 	})
 	MemberRemove = Define[RemoveMember, None](Operation{
@@ -117,6 +190,20 @@ type ChannelOpened struct {
 	Announce  bool        `json:"a"` // send channelCreated to the user's sockets
 }
 
+// ChannelClosed tells a user actor that its user can see a channel no longer.
+// Answered with *Done.
+type ChannelClosed struct {
+	Community CommunityID `json:"c"`
+	Channel   ChannelID   `json:"ch"`
+	Announce  bool        `json:"a"` // send channelDeleted to the user's sockets
+}
+
+// NotMember tells a user actor that its user is not in a community that it says
+// he is in: it reads again where he is.
+type NotMember struct {
+	Community CommunityID `json:"c"`
+}
+
 // ReloadMember tells a community that a membership was written by somebody
 // else (registration with an invite): it reads it again, lets the user's
 // sockets in and announces the member. Answered with *Done.
@@ -129,5 +216,7 @@ var (
 	_ = wired[MemberJoined]("memberJoined")
 	_ = wired[MemberLeft]("memberLeft")
 	_ = wired[ChannelOpened]("channelOpened")
+	_ = wired[ChannelClosed]("channelClosed")
+	_ = wired[NotMember]("notMember")
 	_ = wired[ReloadMember]("reloadMember")
 )

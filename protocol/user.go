@@ -117,6 +117,7 @@ type Connected struct {
 	User    PublicUser `json:"u"`
 	Topics  []Topic    `json:"t"`
 	Version int64      `json:"v"`
+	Rooms   int64      `json:"r"` // version of the rooms of his communities
 }
 
 // SyncRooms asks a user actor whether the rooms changed since a version. The
@@ -124,6 +125,7 @@ type Connected struct {
 type SyncRooms struct {
 	Conn    ConnID `json:"c"`
 	Version int64  `json:"v"`
+	Rooms   int64  `json:"r"`
 }
 
 // Disconnect tells a user actor that a socket is gone.

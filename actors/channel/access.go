@@ -88,6 +88,9 @@ func (s *State) learn(user protocol.UserID, reply any) {
 // by them any more.
 func (s *State) accessChanged(_ turn.Turn, m *protocol.AccessChanged) (turn.Outcome, error) {
 	s.access.forget(m)
+	if m.Settings != nil && !s.settings.Missing {
+		s.settings = *m.Settings
+	}
 	if m.Gone {
 		s.vanish()
 	}

@@ -64,11 +64,16 @@ func (s *State) access(now protocol.Instant, m *protocol.AskAccess) protocol.Acc
 		a.Settings.Missing = true
 		return a
 	}
-	a.Settings.Slowmode, a.Settings.Private = c.SlowmodeSeconds, c.IsPrivate
+	a.Settings = *s.settings(c)
 	if m.Owner || s.inside(c, m.User) {
 		a.Actions = s.actions(m.User, m.Owner)
 	}
 	return a
+}
+
+// settings is what a channel needs to know of its row.
+func (s *State) settings(c protocol.Channel) *protocol.ChannelSettings {
+	return &protocol.ChannelSettings{Community: s.id, Slowmode: c.SlowmodeSeconds, Private: c.IsPrivate}
 }
 
 // takeBack makes channels forget what they hold of the users (nil: of
@@ -76,8 +81,33 @@ func (s *State) access(now protocol.Instant, m *protocol.AskAccess) protocol.Acc
 // several rounds: what follows a loss of rights must not be reported as done
 // before. It is called after the state has changed.
 func (s *State) takeBack(t turn.Turn, users []protocol.UserID, next func(t turn.Turn, confirmed bool) (turn.Outcome, error)) (turn.Outcome, error) {
-	s.version++
 	holders := slices.SortedFunc(maps.Keys(s.holders), func(a, b protocol.ChannelID) int { return bytes.Compare(a[:], b[:]) })
+	return s.takeBackFrom(t, holders, users, next)
+}
+
+// takeBackIn is takeBack for a change that is about one channel.
+func (s *State) takeBackIn(t turn.Turn, c protocol.ChannelID, users []protocol.UserID, next func(t turn.Turn, confirmed bool) (turn.Outcome, error)) (turn.Outcome, error) {
+	if _, holds := s.holders[c]; !holds {
+		return s.takeBackFrom(t, nil, users, next)
+	}
+	return s.takeBackFrom(t, []protocol.ChannelID{c}, users, next)
+}
+
+// suspect counts channels as holders although they have not asked: what is true
+// of them now must be told to those who never ask, too, such as owners of the
+// instance who are in there.
+func (s *State) suspect(channels ...protocol.ChannelID) {
+	for _, c := range channels {
+		if _, holds := s.holders[c]; !holds {
+			s.holders[c] = 0
+		}
+	}
+}
+
+func (s *State) takeBackFrom(
+	t turn.Turn, holders []protocol.ChannelID, users []protocol.UserID, next func(t turn.Turn, confirmed bool) (turn.Outcome, error),
+) (turn.Outcome, error) {
+	s.version++
 	if len(holders) == 0 {
 		return next(t, true)
 	}
@@ -90,11 +120,13 @@ func (s *State) askHolders(
 ) turn.Outcome {
 	out := turn.Outcome{Asks: make([]turn.Ask, len(holders))}
 	for i, id := range holders {
-		_, there := s.channel(id)
-		out.Asks[i] = turn.Ask{
-			Kind: protocol.KindChannel, ID: id.String(),
-			Msg: &protocol.AccessChanged{Users: users, Version: version, Gone: !there},
+		m := &protocol.AccessChanged{Users: users, Version: version}
+		if c, there := s.channel(id); there {
+			m.Settings = s.settings(c)
+		} else {
+			m.Gone = true
 		}
+		out.Asks[i] = turn.Ask{Kind: protocol.KindChannel, ID: id.String(), Msg: m}
 	}
 	out.Then = func(t turn.Turn, answers []turn.Answer) (turn.Outcome, error) {
 		var silent []protocol.ChannelID
@@ -122,11 +154,18 @@ func (s *State) askHolders(
 var errUnconfirmed = protocol.Unavailable("The change is stored, but not every channel has confirmed it yet, please retry")
 
 // shrunk ends a change that took rights away and answers nothing else.
-func shrunk(_ turn.Turn, confirmed bool) (turn.Outcome, error) {
-	if !confirmed {
-		return turn.Outcome{}, errUnconfirmed
+func shrunk(t turn.Turn, confirmed bool) (turn.Outcome, error) {
+	return shrunkTo(turn.Outcome{})(t, confirmed)
+}
+
+// shrunkTo is the end of a change that took rights away.
+func shrunkTo(done turn.Outcome) func(turn.Turn, bool) (turn.Outcome, error) {
+	return func(_ turn.Turn, confirmed bool) (turn.Outcome, error) {
+		if !confirmed {
+			return turn.Outcome{}, errUnconfirmed
+		}
+		return done, nil
 	}
-	return turn.Outcome{}, nil
 }
 
 // grown is the end of a change that gave rights: a channel that did not

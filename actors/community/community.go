@@ -112,6 +112,85 @@ func fileID(text *string) (*protocol.FileID, error) {
 	return id.Ptr(), nil
 }
 
+// updateCommunity changes what is given.
+func (s *State) updateCommunity(t turn.Turn, req protocol.UpdateCommunity) (turn.Outcome, error) {
+	if s.missing {
+		return turn.Outcome{}, errNoCommunity
+	}
+	was, is := s.row, s.row
+	if req.Name != nil {
+		is.Name = *req.Name
+	}
+	is.Description = req.Description.Or(is.Description)
+	for _, f := range []struct {
+		given protocol.Patch[string]
+		into  **protocol.FileID
+	}{{req.Avatar, &is.Avatar}, {req.Banner, &is.Banner}} {
+		if !f.given.Given {
+			continue
+		}
+		id, err := fileID(f.given.Value)
+		if err != nil {
+			return turn.Outcome{}, err
+		}
+		*f.into = id
+	}
+	db, owner, by, now := s.db, t.Owner, t.Caller.UserID, t.Now
+	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
+		if err := db.UpdateCommunity(ctx, owner, was, is, by, now); err != nil {
+			return nil, err
+		}
+		return func(turn.Turn) (turn.Outcome, error) {
+			s.row = is
+			e, err := s.event("communityUpdated", protocol.CommunityUpdated{
+				CommunityID: s.id, Name: is.Name, Description: is.Description, Avatar: is.Avatar, Banner: is.Banner,
+			})
+			return turn.Outcome{Reply: &is, Events: []protocol.Event{e}}, err
+		}, nil
+	}}, nil
+}
+
+func (s *State) deleteCommunity(t turn.Turn, _ protocol.DeleteCommunity) (turn.Outcome, error) {
+	return s.bury(t)
+}
+
+// removeCommunity is deleteCommunity for administrators of the instance.
+func (s *State) removeCommunity(t turn.Turn, _ protocol.RemoveCommunity) (turn.Outcome, error) {
+	return s.bury(t)
+}
+
+// bury makes the community disappear. What it holds is deleted later.
+func (s *State) bury(t turn.Turn) (turn.Outcome, error) {
+	if s.missing {
+		return turn.Outcome{}, errNoCommunity
+	}
+	db, owner, row, now := s.db, t.Owner, s.row, t.Now
+	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
+		aliases, err := db.DeleteCommunity(ctx, owner, row, now)
+		if err != nil {
+			return nil, err
+		}
+		return func(t turn.Turn) (turn.Outcome, error) { return s.buried(t, aliases) }, nil
+	}}, nil
+}
+
+// buried tells the members, empties the rooms, and answers when every channel
+// knows that it is gone: also those that hold no answer.
+func (s *State) buried(t turn.Turn, aliases []protocol.AliasGroupID) (turn.Outcome, error) {
+	e, err := s.event("communityDeleted", protocol.CommunityDeleted{CommunityID: s.id})
+	if err != nil {
+		return turn.Outcome{}, err
+	}
+	rooms := (&protocol.MemberLeft{Community: s.id, Channels: s.channelIDs(), Aliases: aliases}).Topics()
+	s.suspect(s.channelIDs()...)
+	s.replace(persistence.CommunityRows{})
+	clear(s.online)
+	out, err := s.takeBack(t, nil, shrunk)
+	out.Events = append(out.Events, e)
+	out.Empties = append(out.Empties, protocol.Empty{Topics: rooms})
+	return out, err
+}
+
 // reload reads everything again and takes back every answer.
 func (s *State) reload(t turn.Turn, _ *protocol.ReloadCommunity) (turn.Outcome, error) {
 	db, id, now := s.db, s.id, t.Now

@@ -53,17 +53,33 @@ func New(cfg Config) *turn.Kind[State] {
 
 	turn.On(k, protocol.CommunityCreate, (*State).createCommunity, turn.Structural)
 	turn.On(k, protocol.CommunityGet, (*State).getCommunity)
+	turn.On(k, protocol.CommunityUpdate, (*State).updateCommunity, turn.Structural)
+	turn.On(k, protocol.CommunityDelete, (*State).deleteCommunity, turn.Structural)
+	turn.On(k, protocol.CommunityRemove, (*State).removeCommunity, turn.Structural)
 	turn.OnMessage(k, (*State).reload, turn.Structural)
 
 	turn.On(k, protocol.ChannelCreate, (*State).createChannel, turn.Structural)
 	turn.On(k, protocol.ChannelList, (*State).listChannels)
 	turn.On(k, protocol.ChannelGet, (*State).getChannel)
+	turn.On(k, protocol.ChannelMentionable, (*State).listMentionable)
+	turn.On(k, protocol.ChannelUpdate, (*State).updateChannel, turn.Structural)
+	turn.On(k, protocol.ChannelDelete, (*State).deleteChannel, turn.Structural)
+	turn.On(k, protocol.ChannelMoveUp, (*State).moveChannelUp, turn.Structural)
+	turn.On(k, protocol.ChannelMoveDown, (*State).moveChannelDown, turn.Structural)
 
 	turn.On(k, protocol.MemberAdd, (*State).addMember, turn.Structural)
 	turn.On(k, protocol.MemberList, (*State).listMembers)
 	turn.On(k, protocol.MemberRemove, (*State).removeMember, turn.Structural)
 	turn.On(k, protocol.MemberLeave, (*State).leaveCommunity, turn.Structural)
+	turn.On(k, protocol.MemberSearch, (*State).searchMembers)
+	turn.On(k, protocol.MemberGet, (*State).getMember)
 	turn.OnMessage(k, (*State).reloadMember, turn.Structural)
+
+	turn.On(k, protocol.ChannelMemberAdd, (*State).addChannelMember, turn.Structural)
+	turn.On(k, protocol.ChannelMemberList, (*State).listChannelMembers)
+	turn.On(k, protocol.ChannelMemberGet, (*State).getChannelMember)
+	turn.On(k, protocol.ChannelMemberRemove, (*State).removeChannelMember, turn.Structural)
+	turn.On(k, protocol.ChannelMemberLeave, (*State).leaveChannel, turn.Structural)
 
 	turn.OnMessage(k, (*State).answerAccess)
 	turn.OnMessage(k, (*State).memberPresence)

@@ -27,14 +27,15 @@ type world struct {
 
 // result is all that came of a request.
 type result struct {
-	reply  any
-	err    error
-	events []protocol.Event
-	rooms  []protocol.Rooms
-	asks   []turn.Ask
-	tells  []turn.Tell
-	timers []turn.Timer
-	trace  []string // order of what others saw
+	reply   any
+	err     error
+	events  []protocol.Event
+	rooms   []protocol.Rooms
+	emptied []protocol.Empty
+	asks    []turn.Ask
+	tells   []turn.Tell
+	timers  []turn.Timer
+	trace   []string // order of what others saw
 }
 
 func newWorld(t *testing.T) *world {
@@ -90,6 +91,10 @@ func (w *world) finish(out turn.Outcome, err error) result {
 		}
 		r.events = append(r.events, out.Events...)
 		r.rooms = append(r.rooms, out.Rooms...)
+		r.emptied = append(r.emptied, out.Empties...)
+		for range out.Empties {
+			r.trace = append(r.trace, "Empty")
+		}
 		r.tells = append(r.tells, out.Tells...)
 		if len(out.Asks) == 0 {
 			r.timers = append(r.timers, out.Timers...)

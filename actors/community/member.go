@@ -80,6 +80,22 @@ func (s *State) announceMember(t turn.Turn, user protocol.UserID, role protocol.
 }
 
 func (s *State) listMembers(turn.Turn, protocol.ListMembers) (turn.Outcome, error) {
+	return s.grantMembers()
+}
+
+func (s *State) searchMembers(turn.Turn, protocol.SearchMembers) (turn.Outcome, error) {
+	return s.grantMembers()
+}
+
+func (s *State) getMember(_ turn.Turn, req protocol.GetMember) (turn.Outcome, error) {
+	if !s.roster.has(req.UserID) {
+		return turn.Outcome{}, errNoMember
+	}
+	return s.grantMembers()
+}
+
+// grantMembers is leave to read members from Postgres.
+func (s *State) grantMembers() (turn.Outcome, error) {
 	if s.missing {
 		return turn.Outcome{}, errNoCommunity
 	}

@@ -39,7 +39,7 @@ func TestAddMember(t *testing.T) {
 		t.Errorf("is in %d channels, want general alone: %v", inside, err)
 	}
 
-	list, err := w.db.Members(t.Context(), w.s.id, protocol.MaxMembers)
+	list, err := w.db.Members(t.Context(), w.s.id, protocol.MemberPlace{}, protocol.MaxMembers)
 	if err != nil || len(list) != 2 || list[1].User.Username != "mia" || list[1].ID != m.ID {
 		t.Errorf("list = %+v, %v", list, err)
 	}

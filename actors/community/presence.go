@@ -21,7 +21,11 @@ type sweep struct{}
 // every few minutes; only the first is news.
 func (s *State) memberPresence(t turn.Turn, m *protocol.MemberPresence) (turn.Outcome, error) {
 	if !s.roster.has(m.User) {
-		return turn.Outcome{Reply: s.scope(false)}, nil
+		out := turn.Outcome{Reply: s.scope(false)}
+		if m.Online { // his actor has not heard that he left, or that the community is gone
+			out.Tells = []turn.Tell{{Kind: protocol.KindUser, ID: m.User.String(), Msg: &protocol.NotMember{Community: s.id}}}
+		}
+		return out, nil
 	}
 	_, was := s.online[m.User]
 	if !m.Online {

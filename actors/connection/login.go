@@ -155,14 +155,14 @@ func (s *Server) enter(ctx context.Context, sock *socket.Socket, pid *actor.PID,
 		if err := s.subscribe(ctx, sock, pid, who, rooms.Topics); err != nil {
 			return err
 		}
-		now, err := s.askUser(ctx, who, &protocol.SyncRooms{Conn: who.Conn, Version: rooms.Version})
+		now, err := s.askUser(ctx, who, &protocol.SyncRooms{Conn: who.Conn, Version: rooms.Version, Rooms: rooms.Rooms})
 		if err != nil {
 			return err
 		}
-		if now.Version == rooms.Version {
+		if now.Version == rooms.Version && now.Rooms == rooms.Rooms {
 			return nil
 		}
-		rooms.Version, rooms.Topics = now.Version, now.Topics
+		rooms.Version, rooms.Rooms, rooms.Topics = now.Version, now.Rooms, now.Topics
 	}
 	return protocol.ErrUnavailable
 }

@@ -9,6 +9,13 @@ import (
 // answers are the rows that need no actor: reads of one's own rows.
 var answers = map[string]func(ctx context.Context, d *Dispatcher, cmd any) (any, error){
 	protocol.CommunityMine.Name:     communityMine,
+	protocol.CommunityList.Name:     communityList,
+	protocol.CommunityPages.Name:    communityPages,
+	protocol.CommunityInspect.Name:  communityInspect,
+	protocol.MemberMine.Name:        memberMine,
+	protocol.MemberOf.Name:          memberOf,
+	protocol.ChannelMemberMine.Name: channelMemberMine,
+	protocol.ChannelMemberOf.Name:   channelMemberOf,
 	protocol.UserProfile.Name:       userProfile,
 	protocol.UserGet.Name:           userGet,
 	protocol.UserByName.Name:        userByName,

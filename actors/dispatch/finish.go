@@ -13,6 +13,16 @@ var finishers = map[string]func(ctx context.Context, d *Dispatcher, cmd, reply a
 	protocol.MessageList.Name: finishPage,
 	protocol.MessageGet.Name:  finishMessage,
 	protocol.MemberList.Name:  finishMembers,
+
+	protocol.MemberSearch.Name: finishMemberSearch,
+	protocol.MemberGet.Name:    finishMember,
+
+	protocol.ChannelMemberList.Name: finishChannelMembers,
+	protocol.ChannelMemberGet.Name:  finishChannelMember,
+
+	protocol.CommunityDelete.Name: finishCommunityDelete,
+	protocol.CommunityRemove.Name: finishCommunityRemove,
+	protocol.ChannelDelete.Name:   finishChannelDelete,
 }
 
 func (d *Dispatcher) finish(ctx context.Context, op *protocol.Operation, cmd, reply any) (any, error) {
@@ -69,15 +79,6 @@ func pointer[T any](v *T, err error) (any, error) {
 		return nil, err
 	}
 	return v, nil
-}
-
-func finishMembers(ctx context.Context, d *Dispatcher, _, reply any) (any, error) {
-	grant, ok := reply.(*protocol.MembersGrant)
-	if !ok {
-		return reply, nil
-	}
-	list, err := d.cfg.DB.Members(ctx, grant.CommunityID, protocol.MaxMembers)
-	return listed(list, err)
 }
 
 // listed is a list that is never null.

@@ -78,6 +78,10 @@ var unfoundTexts = map[string]string{
 	protocol.MemberAdd.Name:    "User or community not found",
 	protocol.MemberRemove.Name: "Membership not found",
 	protocol.MemberLeave.Name:  "Membership not found",
+	protocol.MemberGet.Name:    "Membership not found",
+
+	protocol.CommunityRemove.Name:    "Community not found",
+	protocol.ChannelMemberLeave.Name: "Channel not found",
 }
 
 // notFound is what owners are told of what is not there.
@@ -110,7 +114,7 @@ func (p *plan) unfound(caller protocol.Caller, fault *protocol.Error, err error,
 // refuse tells why to those whom no permission check could refuse, and only
 // "forbidden" to everybody else.
 func (p *plan) refuse(caller protocol.Caller, why *protocol.Error) error {
-	if p.op.Permission != protocol.ActionNone && !caller.Owner {
+	if !permitted(p.op, caller) {
 		return protocol.ErrForbidden
 	}
 	return why

@@ -78,6 +78,9 @@ func compileRules(field, tag string, t reflect.Type) *ruleSet {
 			set.query = &intQuery{def: float64(atoi(field, arg)), strict: name == "queryLimit", min: 1, max: maxLimit}
 		case "queryOffset":
 			set.query = &intQuery{def: float64(atoi(field, arg)), max: math.MaxInt32}
+		case "queryWindow": // as many as there are at once
+			n := float64(atoi(field, arg))
+			set.query = &intQuery{def: n, min: 1, max: n}
 		case "numeric":
 			set.numeric = true
 		default:

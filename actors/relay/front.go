@@ -149,7 +149,7 @@ func newDelivery(e *protocol.Event) *delivery {
 	if e.Stream.Room != 0 && e.Seq != 0 {
 		ev.Stream, ev.Epoch, ev.Seq = e.Stream.String(), e.Epoch, e.Seq
 	}
-	return &delivery{frame: socket.NewFrame(ev), topics: e.Topics, except: e.Except}
+	return &delivery{frame: socket.NewFrame(ev), topics: e.Topics, except: e.Except, without: e.Without}
 }
 
 // rooms lets sockets join and leave. Which shards they are in is known only as

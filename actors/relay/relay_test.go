@@ -316,6 +316,26 @@ func TestRooms(t *testing.T) {
 	a.expect(`42["end"]`)
 }
 
+// A room is for a few: the others leave it and hear what they alone are told.
+func TestKeepAndWithout(t *testing.T) {
+	h := newHouse(t, Config{})
+	channel, community := newChannel(), newChannel()
+	in, out := h.guest(socket.SocketIO), h.guest(socket.SocketIO)
+	for _, g := range []*guest{in, out} {
+		g.open(protocol.ChannelTopic(channel), protocol.ChannelTopic(community))
+	}
+	h.tell(&protocol.Empty{Topics: []protocol.Topic{protocol.ChannelTopic(channel)}, Keep: []protocol.UserID{in.who.UserID}})
+	gone := event("gone", protocol.ChannelTopic(community))
+	gone.Without = protocol.ChannelTopic(channel)
+	h.tell(gone)
+	h.tell(event("secret", protocol.ChannelTopic(channel)))
+	h.tell(event("end", protocol.ChannelTopic(community)))
+	in.expect(`42["secret"]`)
+	in.expect(`42["end"]`)
+	out.expect(`42["gone"]`)
+	out.expect(`42["end"]`)
+}
+
 // rejoin changes the rooms of an open socket.
 func (g *guest) rejoin(topics ...protocol.Topic) {
 	g.t.Helper()

@@ -189,18 +189,28 @@ func (s *seat) placeOf(t protocol.Topic) (uint32, bool) {
 	return 0, false
 }
 
-// empty takes everybody out of a room.
-func (rs *rooms) empty(t protocol.Topic, changed func(protocol.Topic, int32)) {
+// empty takes everybody out of a room but the sockets of those to keep.
+func (rs *rooms) empty(t protocol.Topic, keep []protocol.UserID, changed func(protocol.Topic, int32)) {
 	r := rs.topics[t]
 	if r == nil {
 		return
 	}
-	n := int32(len(r.members))
-	for i := len(r.members) - 1; i >= 0; i-- {
-		m := r.members[i]
-		rs.leave(m.seat, m.place)
+	stay := make(map[protocol.UserID]struct{}, len(keep))
+	for _, u := range keep {
+		stay[u] = struct{}{}
 	}
-	changed(t, -n)
+	n := int32(0)
+	for i := len(r.members) - 1; i >= 0; i-- { // whoever moves into a gap was looked at
+		m := r.members[i]
+		if _, stays := stay[m.seat.who.UserID]; stays {
+			continue
+		}
+		rs.leave(m.seat, m.place)
+		n++
+	}
+	if n > 0 {
+		changed(t, -n)
+	}
 }
 
 // each visits every member of the topics once.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"maps"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -43,7 +44,7 @@ func TestRoomsAgainstModel(t *testing.T) {
 				s, to := rapid.SampledFrom(sockets).Draw(t, "socket"), topics.Draw(t, "topics")
 				at := rs.seats[s]
 				if at == nil {
-					at = &seat{socket: s}
+					at = &seat{socket: s, who: &protocol.Caller{UserID: protocol.UserID{byte(1 + slices.Index(sockets, s))}}}
 					rs.seats[s] = at
 				}
 				want[s] = map[protocol.Topic]bool{}
@@ -77,10 +78,17 @@ func TestRoomsAgainstModel(t *testing.T) {
 			},
 			"empty": func(t *rapid.T) {
 				topic := topic.Draw(t, "topic")
-				for s := range want {
-					delete(want[s], topic)
+				keep := rapid.SliceOfN(rapid.SampledFrom(sockets), 0, 3).Draw(t, "keep")
+				var users []protocol.UserID
+				for _, s := range keep {
+					users = append(users, protocol.UserID{byte(1 + slices.Index(sockets, s))})
 				}
-				rs.empty(topic, changed)
+				for s := range want {
+					if !slices.Contains(keep, s) {
+						delete(want[s], topic)
+					}
+				}
+				rs.empty(topic, users, changed)
 			},
 			"": func(t *rapid.T) {
 				for id := range byte(8) {

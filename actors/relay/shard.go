@@ -37,6 +37,8 @@ type delivery struct {
 	frame  *socket.Frame
 	topics []protocol.Topic
 	except protocol.ConnID
+	// without is a room whose sockets are left out; zero: none.
+	without protocol.Topic
 }
 
 // settled tells the front by how much the claims of a shard were wrong.
@@ -77,7 +79,7 @@ func (s *shard) Receive(ctx actor.Context) {
 	case *protocol.Empty:
 		s.settle(ctx, func(changed func(protocol.Topic, int32)) {
 			for _, t := range m.Topics {
-				s.rooms.empty(t, changed)
+				s.rooms.empty(t, m.Keep, changed)
 			}
 		})
 	case *protocol.CloseSockets:
@@ -106,9 +108,9 @@ func (s *shard) count() {
 func (s *shard) deliver(d *delivery) {
 	now := socket.Now()
 	count := uint64(0)
-	anyone := d.except.IsZero()
+	anyone := d.except.IsZero() && d.without.Room == 0
 	s.rooms.each(d.topics, func(seat *seat) {
-		if !anyone && seat.who.Conn == d.except {
+		if !anyone && d.spares(seat) {
 			return
 		}
 		count++
@@ -122,6 +124,18 @@ func (s *shard) deliver(d *delivery) {
 	})
 	s.figures.deliveries.Add(count)
 	s.arm()
+}
+
+// spares reports whether a socket is one of those that do not get the event.
+func (d *delivery) spares(s *seat) bool {
+	if s.who.Conn == d.except {
+		return true
+	}
+	if d.without.Room == 0 {
+		return false
+	}
+	_, in := s.placeOf(d.without)
+	return in
 }
 
 // keep holds an event back until the socket was greeted.

@@ -24,7 +24,8 @@ type Outcome struct {
 
 	// Events go out in order, after the state changed and rows were queued.
 	Events []protocol.Event
-	// Rooms and Empties go the same way as events and in order before them.
+	// Rooms and Empties go the same way as events, Rooms in order before them and
+	// Empties after.
 	Rooms   []protocol.Rooms
 	Empties []protocol.Empty
 

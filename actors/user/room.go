@@ -1,6 +1,7 @@
 package user
 
 import (
+	"context"
 	"slices"
 
 	"github.com/rookery-chat/rookery/actors/turn"
@@ -48,6 +49,42 @@ func (s *State) channelOpened(_ turn.Turn, m *protocol.ChannelOpened) (turn.Outc
 	e, err := s.event("channelCreated", protocol.ChannelCreated{CommunityID: m.Community, Channel: m.Channel})
 	out.Events = []protocol.Event{e}
 	return out, err
+}
+
+// channelClosed takes the sockets out of a channel.
+func (s *State) channelClosed(_ turn.Turn, m *protocol.ChannelClosed) (turn.Outcome, error) {
+	if s.missing {
+		return turn.Outcome{}, nil
+	}
+	out := turn.Outcome{Rooms: s.leave(protocol.ChannelTopic(m.Channel))}
+	if !m.Announce {
+		return out, nil
+	}
+	e, err := s.event("channelDeleted", protocol.ChannelDeleted{CommunityID: m.Community, ChannelID: m.Channel})
+	out.Events = []protocol.Event{e}
+	return out, err
+}
+
+// notMember reads again in which communities the user is: one of them has said
+// that he is not in it.
+func (s *State) notMember(_ turn.Turn, m *protocol.NotMember) (turn.Outcome, error) {
+	if s.missing || !slices.Contains(s.communities, m.Community) {
+		return turn.Outcome{}, nil
+	}
+	db, id, version := s.db, s.user.ID, s.version
+	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
+		rows, err := db.User(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return func(turn.Turn) (turn.Outcome, error) {
+			if s.version == version { // or what was read may be older than what is known
+				s.communities = slices.Clip(rows.Communities)
+				s.version++
+			}
+			return turn.Outcome{}, nil
+		}, nil
+	}}, nil
 }
 
 func (s *State) join(topics ...protocol.Topic) []protocol.Rooms {

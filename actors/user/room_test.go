@@ -94,3 +94,41 @@ func TestMemberLeft(t *testing.T) {
 		t.Errorf("rooms = %+v", r.rooms)
 	}
 }
+
+func TestChannelClosed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	nest := w.community("Nest")
+	w.activate(w.s.user.ID)
+	secret := w.channel(nest, "secret", true)
+	version := w.s.version
+	r := w.run(w.s.channelClosed(w.turn(), &protocol.ChannelClosed{Community: nest, Channel: secret, Announce: true}))
+	if w.s.version == version || !slices.Equal(r.rooms[0].Leave, []protocol.Topic{protocol.ChannelTopic(secret)}) {
+		t.Errorf("rooms = %+v", r.rooms)
+	}
+	if p := payload[protocol.ChannelDeleted](t, r.events[0]); r.events[0].Name != "channelDeleted" || p.ChannelID != secret || p.CommunityID != nest {
+		t.Errorf("event = %+v", r.events[0])
+	}
+	if r := w.run(w.s.channelClosed(w.turn(), &protocol.ChannelClosed{Community: nest, Channel: secret})); len(r.events) != 0 {
+		t.Errorf("silently: %+v", r.events)
+	}
+}
+
+func TestNotMember(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	nest, barn := w.community("Nest"), w.community("Barn")
+	w.activate(w.s.user.ID)
+	w.exec(`UPDATE community SET deleted_at = now() WHERE id = $1`, nest)
+	version := w.s.version
+	w.run(w.s.notMember(w.turn(), &protocol.NotMember{Community: nest}))
+	if !slices.Equal(w.s.communities, []protocol.CommunityID{barn}) || w.s.version == version {
+		t.Errorf("communities = %v", w.s.communities)
+	}
+	version = w.s.version
+	w.run(w.s.notMember(w.turn(), &protocol.NotMember{Community: nest}))
+	w.run(w.s.notMember(w.turn(), &protocol.NotMember{Community: barn})) // what is stored counts
+	if !slices.Equal(w.s.communities, []protocol.CommunityID{barn}) {
+		t.Errorf("communities = %v", w.s.communities)
+	}
+}

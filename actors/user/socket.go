@@ -30,13 +30,13 @@ func (s *State) connect(_ turn.Turn, m *protocol.Connect) (turn.Outcome, error) 
 func (s *State) rooms(then turn.Then) turn.Outcome {
 	db, id, version := s.db, s.user.ID, s.version
 	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
-		topics, err := db.Topics(ctx, id)
+		topics, rooms, err := db.Topics(ctx, id)
 		if err != nil {
 			return nil, err
 		}
 		return func(t turn.Turn) (turn.Outcome, error) {
 			out, err := then(t)
-			out.Reply = &protocol.Connected{User: s.user, Topics: topics, Version: version}
+			out.Reply = &protocol.Connected{User: s.user, Topics: topics, Version: version, Rooms: rooms}
 			return out, err
 		}, nil
 	}}
@@ -80,15 +80,32 @@ func (s *State) heartbeat(t turn.Turn, m *protocol.Heartbeat) (turn.Outcome, err
 	return out, nil
 }
 
-// syncRooms answers with topics only when they may have changed.
+// syncRooms answers with topics only when they may have changed: for this user,
+// or for many because a channel of a community opened, closed or went.
 func (s *State) syncRooms(_ turn.Turn, m *protocol.SyncRooms) (turn.Outcome, error) {
 	switch {
 	case s.missing:
 		return turn.Outcome{}, errNoUser
-	case m.Version == s.version:
-		return turn.Outcome{Reply: &protocol.Connected{User: s.user, Version: s.version}}, nil
+	case m.Version != s.version:
+		return s.readRooms(), nil
 	}
-	return s.rooms(func(turn.Turn) (turn.Outcome, error) { return turn.Outcome{}, nil }), nil
+	db, id := s.db, s.user.ID
+	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
+		rooms, err := db.RoomsVersion(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return func(turn.Turn) (turn.Outcome, error) {
+			if m.Version != s.version || m.Rooms != rooms {
+				return s.readRooms(), nil
+			}
+			return turn.Outcome{Reply: &protocol.Connected{User: s.user, Version: s.version, Rooms: rooms}}, nil
+		}, nil
+	}}, nil
+}
+
+func (s *State) readRooms() turn.Outcome {
+	return s.rooms(func(turn.Turn) (turn.Outcome, error) { return turn.Outcome{}, nil })
 }
 
 func (s *State) disconnect(_ turn.Turn, m *protocol.Disconnect) (turn.Outcome, error) {

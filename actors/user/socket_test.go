@@ -60,9 +60,16 @@ func TestConnect(t *testing.T) {
 		if c := sync.reply.(*protocol.Connected); len(c.Topics) != len(want) || c.Version != w.s.version {
 			t.Errorf("the socket does not learn of it: %+v", c)
 		}
-		sync = w.run(w.s.syncRooms(w.turn(), &protocol.SyncRooms{Conn: conn, Version: w.s.version}))
-		if c := sync.reply.(*protocol.Connected); c.Topics != nil {
+		rooms := sync.reply.(*protocol.Connected).Rooms
+		sync = w.run(w.s.syncRooms(w.turn(), &protocol.SyncRooms{Conn: conn, Version: w.s.version, Rooms: rooms}))
+		if c := sync.reply.(*protocol.Connected); c.Topics != nil || c.Rooms != rooms {
 			t.Errorf("nothing changed, but topics were read: %+v", c)
+		}
+		// As a community does when a channel opens, closes or goes for many.
+		w.exec(`UPDATE community SET rooms_version = rooms_version + 1 WHERE id = $1`, nest)
+		sync = w.run(w.s.syncRooms(w.turn(), &protocol.SyncRooms{Conn: conn, Version: w.s.version, Rooms: rooms}))
+		if c := sync.reply.(*protocol.Connected); len(c.Topics) != len(want) || c.Rooms == rooms || c.Version != w.s.version {
+			t.Errorf("the socket does not learn of a channel that opened for many: %+v", c)
 		}
 	})
 	t.Run("another activation", func(t *testing.T) {

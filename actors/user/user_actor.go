@@ -91,7 +91,9 @@ func New(cfg Config) *turn.Kind[State] {
 
 	turn.OnMessage(k, (*State).memberJoined)
 	turn.OnMessage(k, (*State).memberLeft)
+	turn.OnMessage(k, (*State).notMember, turn.Structural)
 	turn.OnMessage(k, (*State).channelOpened)
+	turn.OnMessage(k, (*State).channelClosed)
 	turn.OnMessage(k, (*State).lastRead)
 
 	turn.OnMessage(k, (*State).askOnline)

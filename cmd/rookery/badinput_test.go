@@ -121,10 +121,18 @@ func targets(w *workload, message string) []target {
 		{"PATCH", "/api/users/admin/" + o.UserID + "/role", map[string]any{"role": "OWNER"}, ""},
 		{"POST", "/api/community", map[string]any{"name": "c", "description": "d"}, "community"},
 		{"GET", "/api/community/" + o.Community, nil, ""},
+		{"PATCH", "/api/community/" + o.Community, map[string]any{"name": "renamed", "description": "d", "avatar": nil, "banner": nil}, ""},
+		{"GET", "/api/community/admin/list?limit=5&continuationToken=&search=x", nil, ""},
+		{"DELETE", "/api/community/admin/" + o.UserID, nil, ""}, // names no community
 		{"GET", "/api/community/mine", nil, ""},
 		{"POST", "/api/channels", map[string]any{"name": "n", "communityId": o.Community, "type": "TEXT", "isPrivate": false, "slowmodeSeconds": 0}, "channel"},
 		{"GET", "/api/channels/community/" + o.Community, nil, ""},
 		{"GET", "/api/channels/" + o.General, nil, ""},
+		{"PATCH", "/api/channels/" + o.General, map[string]any{"name": "general", "position": 1, "slowmodeSeconds": 0, "isPrivate": false}, ""},
+		{"POST", "/api/channels/" + o.General + "/move-up", map[string]any{"communityId": o.Community}, ""},
+		{"POST", "/api/channel-membership", map[string]any{"userId": o.UserID, "channelId": o.General}, ""},
+		{"DELETE", "/api/channel-membership/channel/" + o.General + "/user/" + o.UserID, nil, ""},
+		{"DELETE", "/api/channel-membership/leave/" + o.General, nil, ""},
 		{"POST", "/api/invite", map[string]any{"communityIds": []any{o.Community}, "maxUses": 3, "validUntil": "2030-01-01T00:00:00Z"}, "instance_invite"},
 		{"GET", "/api/invite/public/" + o.Invite, nil, ""},
 		{"GET", "/api/invite/" + o.Invite, nil, ""},
@@ -137,6 +145,9 @@ func targets(w *workload, message string) []target {
 		{"POST", "/api/storage/users/" + o.UserID + "/recalculate", nil, ""},
 		{"POST", "/api/membership", map[string]any{"userId": o.UserID, "communityId": o.Community}, "membership"},
 		{"GET", "/api/membership/community/" + o.Community, nil, ""},
+		{"GET", "/api/membership/community/" + o.Community + "/search?query=a&limit=3", nil, ""},
+		{"DELETE", "/api/membership/community/" + o.Community + "/user/" + o.Community, nil, ""}, // names no member
+		{"DELETE", "/api/membership/leave/" + o.UserID, nil, ""},                                 // names no community
 		{"POST", "/api/messages", load.Body(o.General, "hello"), "message"},
 		{"GET", "/api/messages/channel/" + o.General + "?limit=25&continuationToken=&direction=older", nil, ""},
 		{"GET", "/api/messages/" + message, nil, ""},
