@@ -47,12 +47,12 @@ func scanChannelMember(row pgx.CollectableRow) (protocol.ChannelMembership, erro
 // ChannelMembers lists at most limit of those who were let into a channel with
 // their users, the first leading, from after a place on.
 func (db *DB) ChannelMembers(ctx context.Context, channel protocol.ChannelID, after protocol.MemberPlace, limit int) ([]protocol.ChannelMembership, error) {
-	return collect(ctx, db, "list channel members", scanChannelMember, selectChannelMembers, channel, after.JoinedAt, zeroable(after.ID), limit)
+	return listRows(ctx, db, "list channel members", scanChannelMember, selectChannelMembers, channel, after.JoinedAt, zeroable(after.ID), limit)
 }
 
 // ChannelMembership reads one of them; a missing one is a NotFound.
 func (db *DB) ChannelMembership(ctx context.Context, channel protocol.ChannelID, user protocol.UserID) (protocol.ChannelMembership, error) {
-	list, err := collect(ctx, db, "read channel membership", scanChannelMembership, selectChannelMember, channel, user)
+	list, err := listRows(ctx, db, "read channel membership", scanChannelMembership, selectChannelMember, channel, user)
 	if err == nil && len(list) == 0 {
 		return protocol.ChannelMembership{}, protocol.NotFound("Channel membership not found")
 	}
@@ -64,7 +64,7 @@ func (db *DB) ChannelMembership(ctx context.Context, channel protocol.ChannelID,
 
 // ChannelMembershipsOf lists the private channels that a user was let into.
 func (db *DB) ChannelMembershipsOf(ctx context.Context, user protocol.UserID) ([]protocol.ChannelMembership, error) {
-	return collect(ctx, db, "list channel memberships of user", scanChannelMembership, selectChannelMembershipsOf, user)
+	return listRows(ctx, db, "list channel memberships of user", scanChannelMembership, selectChannelMembershipsOf, user)
 }
 
 // UserExists reports whether there is such an account.

@@ -44,7 +44,7 @@ func scanCommunityStats(row pgx.CollectableRow) (protocol.CommunityStats, error)
 
 // Communities lists at most limit communities, the oldest first.
 func (db *DB) Communities(ctx context.Context, limit int) ([]protocol.Community, error) {
-	return collect(ctx, db, "list communities", scanCommunity, selectCommunities, limit)
+	return listRows(ctx, db, "list communities", scanCommunity, selectCommunities, limit)
 }
 
 // CommunityPage lists at most limit communities whose names have the text in
@@ -55,7 +55,7 @@ func (db *DB) CommunityPage(ctx context.Context, text string, after protocol.Com
 	if text != "" {
 		pattern = containing(text)
 	}
-	return collect(ctx, db, "list communities with counts", scanCommunityStats, selectCommunityPage, pattern, after, limit)
+	return listRows(ctx, db, "list communities with counts", scanCommunityStats, selectCommunityPage, pattern, after, limit)
 }
 
 // CommunityDetail reads a community with all its counts; an unknown one is a

@@ -112,35 +112,32 @@ func scanOwnMembership(row pgx.CollectableRow) (protocol.Membership, error) {
 // Members lists at most limit members of a community with their users, those
 // who joined first leading, from after a place on.
 func (db *DB) Members(ctx context.Context, community protocol.CommunityID, after protocol.MemberPlace, limit int) ([]protocol.Membership, error) {
-	return collect(ctx, db, "list members", scanMember, selectMembers, community, after.JoinedAt, zeroable(after.ID), limit)
+	return listRows(ctx, db, "list members", scanMember, selectMembers, community, after.JoinedAt, zeroable(after.ID), limit)
 }
 
 // SearchMembers lists at most limit members whose username or display name has
 // the text in it, in any case, by username.
 func (db *DB) SearchMembers(ctx context.Context, community protocol.CommunityID, text string, limit int) ([]protocol.Membership, error) {
 	if text == "" {
-		return collect(ctx, db, "list members by name", scanMember, selectMembersByName, community, limit)
+		return listRows(ctx, db, "list members by name", scanMember, selectMembersByName, community, limit)
 	}
-	return collect(ctx, db, "search members", scanMember, selectMembersNamed, community, containing(text), limit)
+	return listRows(ctx, db, "search members", scanMember, selectMembersNamed, community, containing(text), limit)
 }
 
-// likeEscape takes the meaning from what has one in a LIKE pattern.
-var likeEscape = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-
 // containing is the LIKE pattern of lower-case texts with this one in them.
-func containing(text string) string { return "%" + likeEscape.Replace(strings.ToLower(text)) + "%" }
+func containing(text string) string { return "%" + likePattern(strings.ToLower(text)) + "%" }
 
 // zeroable passes an id whose zero is a value, not NULL.
 func zeroable(id protocol.AnyID) [16]byte { return id }
 
 // MembershipsOf lists the memberships of a user with their communities.
 func (db *DB) MembershipsOf(ctx context.Context, user protocol.UserID) ([]protocol.Membership, error) {
-	return collect(ctx, db, "list memberships of user", scanOwnMembership, selectMembershipsOf, user)
+	return listRows(ctx, db, "list memberships of user", scanOwnMembership, selectMembershipsOf, user)
 }
 
 // Membership reads one membership; a missing one is a NotFound.
 func (db *DB) Membership(ctx context.Context, community protocol.CommunityID, user protocol.UserID) (protocol.Membership, error) {
-	list, err := collect(ctx, db, "read membership", scanMembership, selectMemberRow, community, user)
+	list, err := listRows(ctx, db, "read membership", scanMembership, selectMemberRow, community, user)
 	if err == nil && len(list) == 0 {
 		return protocol.Membership{}, protocol.NotFound("Membership not found")
 	}
@@ -150,8 +147,8 @@ func (db *DB) Membership(ctx context.Context, community protocol.CommunityID, us
 	return list[0], nil
 }
 
-// collect runs a query and scans all its rows.
-func collect[T any](ctx context.Context, db *DB, doing string, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
+// listRows runs a query and scans all its rows.
+func listRows[T any](ctx context.Context, db *DB, doing string, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
 	rows, err := db.pool.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, oneLine(fmt.Errorf("%s: %w", doing, err))

@@ -91,7 +91,7 @@ func oneLineOf(doing string, err error) error {
 }
 
 func (db *DB) purgeChannel(ctx context.Context, id protocol.ChannelID, limit int) error {
-	messages, err := collect(ctx, db, "list messages to purge", pgx.RowTo[protocol.MessageID], selectDeadMessages, id, limit)
+	messages, err := listRows(ctx, db, "list messages to purge", pgx.RowTo[protocol.MessageID], selectDeadMessages, id, limit)
 	if err != nil {
 		return err
 	}

@@ -33,14 +33,6 @@ func finishChannelMember(ctx context.Context, d *Dispatcher, cmd, _ any) (any, e
 	return found(d.cfg.DB.ChannelMembership(ctx, req.ChannelID, req.UserID))
 }
 
-// found is a reply that was read.
-func found[T any](v T, err error) (any, error) {
-	if err != nil {
-		return nil, err
-	}
-	return &v, nil
-}
-
 // One's own memberships, see answers.
 
 var (
