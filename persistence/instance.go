@@ -16,7 +16,7 @@ var (
 			default_storage_quota_bytes = coalesce($6, default_storage_quota_bytes), max_file_size_bytes = coalesce($7, max_file_size_bytes)`)
 
 	selectStats = query(`
-		SELECT (SELECT count(*) FROM app_user), (SELECT count(*) FROM community), (SELECT count(*) FROM channel),
+		SELECT (SELECT count(*) FROM app_user), (SELECT count(*) FROM community WHERE deleted_at IS NULL), (SELECT count(*) FROM channel WHERE deleted_at IS NULL),
 			(SELECT count(*) FROM message WHERE deleted_at IS NULL),
 			(SELECT count(*) FROM instance_invite WHERE NOT disabled AND (valid_until IS NULL OR valid_until >= $1)),
 			(SELECT count(*) FROM app_user WHERE banned)`)
