@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
@@ -13,12 +14,15 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/rookery-chat/rookery/persistence"
 )
 
 // templateLock is the advisory lock under which the template is made, for test binaries
 // that share a server ("pgtest" in ASCII).
 const templateLock = 0x706774657374
+
+const insufficientPrivilege = "42501" // SQLSTATE
 
 // testConns bounds the pool of one test, so that many parallel tests fit into one server.
 const testConns = 16
@@ -79,11 +83,7 @@ func create(t testing.TB, template string) string {
 		t.Fatalf("create test database: %v", err)
 	}
 	t.Cleanup(func() {
-		err := withAdmin(func(ctx context.Context, c *pgx.Conn) error {
-			_, err := c.Exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)")
-			return err
-		})
-		if err != nil {
+		if err := withAdmin(func(ctx context.Context, c *pgx.Conn) error { return drop(ctx, c, name) }); err != nil {
 			t.Errorf("drop test database: %v", err)
 		}
 	})
@@ -92,6 +92,24 @@ func create(t testing.TB, template string) string {
 		t.Fatalf("create test database: %v", err)
 	}
 	return dsn
+}
+
+// drop drops a database. An autovacuum that is in it belongs to nobody whom our
+// role may end; it ends by itself.
+func drop(ctx context.Context, c *pgx.Conn, name string) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, err := c.Exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)")
+		if refused, ok := errors.AsType[*pgconn.PgError](err); !ok || refused.Code != insufficientPrivilege {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // template is the name of the migrated database that New clones. It is named after the
