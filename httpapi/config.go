@@ -57,6 +57,8 @@ type Config struct {
 	Instance func(ctx context.Context) InstanceInfo
 	// Version is shown on the front page.
 	Version string
+	// APIDocs serves the description of the API, for machines and for people.
+	APIDocs bool
 
 	Log *slog.Logger     // nil: silent
 	Now func() time.Time // nil: time.Now

@@ -33,6 +33,7 @@ type Server struct {
 	sockets *socketCounts
 	health  *prober
 	front   *frontPage
+	docs    *apiDocs // nil: not served
 
 	described instanceCache
 	http      *http.Server
@@ -64,6 +65,9 @@ func New(cfg Config) *Server {
 	s.sockets = newSocketCounts(cfg)
 	s.health = newProber(cfg.Health)
 	s.front = newFrontPage(cfg.Version)
+	if cfg.APIDocs {
+		s.docs = newAPIDocs(s.cfg)
+	}
 	s.routes()
 	s.http = &http.Server{
 		Handler: s, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
@@ -105,17 +109,7 @@ func (s *Server) routes() {
 			public: op.Public || op.Name == protocol.SessionLogout.Name, // which reads its token itself
 		})
 	}
-	for _, own := range []struct {
-		path   string
-		limits []Limit
-		handle handler
-	}{
-		{"/", nil, s.serveFront},
-		{"/healthz", nil, s.serveAlive},
-		{"/readyz", nil, s.serveReady},
-		{"/api", limitsOf[protocol.RateDefault], s.serveHello},
-		{"/api/health", nil, s.serveHealth},
-	} {
+	for _, own := range s.ownRoutes() {
 		s.router.add("GET", own.path, &route{name: own.path, handler: own.handle, limits: own.limits, public: true})
 	}
 	for _, r := range s.cfg.Routes {
@@ -124,6 +118,27 @@ func (s *Server) routes() {
 			handler: func(x *exchange) error { r.Handler(x.w, x.r.WithContext(x.context())); return nil },
 		})
 	}
+}
+
+// ownRoute is a GET of the server itself, for everybody.
+type ownRoute struct {
+	path   string
+	limits []Limit
+	handle handler
+}
+
+func (s *Server) ownRoutes() []ownRoute {
+	own := []ownRoute{
+		{"/", nil, s.serveFront},
+		{"/healthz", nil, s.serveAlive},
+		{"/readyz", nil, s.serveReady},
+		{"/api", limitsOf[protocol.RateDefault], s.serveHello},
+		{"/api/health", nil, s.serveHealth},
+	}
+	if s.docs != nil {
+		own = append(own, ownRoute{documentPath, limitsOf[protocol.RateDefault], s.serveDocument}, ownRoute{docsPath, nil, s.serveDocs})
+	}
+	return own
 }
 
 // ServeHTTP takes a request through the steps of the contract (0.5).

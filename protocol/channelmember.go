@@ -1,5 +1,7 @@
 package protocol
 
+import "reflect"
+
 // ChannelMembership is the contract's object of the same name: somebody was let
 // into a channel.
 type ChannelMembership struct {
@@ -60,6 +62,7 @@ var (
 	ChannelMemberList = Define[ListChannelMembers, ChannelMembersGrant](Operation{
 		Name: "channelmember.list", Method: "GET", Path: "/api/channel-membership/channel/{channelId}",
 		Home: KindCommunity, Key: "channelId", Locate: LocateChannel, Permission: ActionReadMember, Resource: ResourceChannel,
+		Shows: reflect.TypeFor[[]ChannelMembership](),
 	})
 	ChannelMemberMine = Define[None, []ChannelMembership](Operation{
 		Name: "channelmember.mine", Method: "GET", Path: "/api/channel-membership/my", Home: KindEdge,
@@ -70,6 +73,7 @@ var (
 	ChannelMemberGet = Define[GetChannelMember, ChannelMembersGrant](Operation{
 		Name: "channelmember.get", Method: "GET", Path: "/api/channel-membership/channel/{channelId}/user/{userId}",
 		Home: KindCommunity, Key: "channelId", Locate: LocateChannel, Permission: ActionReadMember, Resource: ResourceChannel,
+		Shows: reflect.TypeFor[ChannelMembership](),
 	})
 	ChannelMemberRemove = Define[RemoveChannelMember, None](Operation{
 		Name: "channelmember.remove", Method: "DELETE", Path: "/api/channel-membership/channel/{channelId}/user/{userId}", Status: 204,

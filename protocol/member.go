@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"reflect"
 	"strings"
 	"time"
 )
@@ -106,11 +107,11 @@ var (
 	})
 	MemberList = Define[ListMembers, MembersGrant](Operation{
 		Name: "member.list", Method: "GET", Path: "/api/membership/community/{communityId}",
-		Home: KindCommunity, Key: "communityId", Permission: ActionReadMember, Resource: ResourceCommunity,
+		Home: KindCommunity, Key: "communityId", Permission: ActionReadMember, Resource: ResourceCommunity, Shows: reflect.TypeFor[[]Membership](),
 	})
 	MemberSearch = Define[SearchMembers, MembersGrant](Operation{
 		Name: "member.search", Method: "GET", Path: "/api/membership/community/{communityId}/search",
-		Home: KindCommunity, Key: "communityId", Permission: ActionReadMember, Resource: ResourceCommunity,
+		Home: KindCommunity, Key: "communityId", Permission: ActionReadMember, Resource: ResourceCommunity, Shows: reflect.TypeFor[[]Membership](),
 	})
 	MemberMine = Define[None, []Membership](Operation{
 		Name: "member.mine", Method: "GET", Path: "/api/membership/my", Home: KindEdge,
@@ -121,6 +122,7 @@ var (
 	MemberGet = Define[GetMember, MembersGrant](Operation{
 		Name: "member.get", Method: "GET", Path: "/api/membership/community/{communityId}/user/{userId}",
 		Home: KindCommunity, Key: "communityId", Permission: ActionReadMember, Resource: ResourceCommunity,
+		Shows: reflect.TypeFor[Membership](),
 	})
 	MemberRemove = Define[RemoveMember, None](Operation{
 		Name: "member.remove", Method: "DELETE", Path: "/api/membership/community/{communityId}/user/{userId}", Status: 204,

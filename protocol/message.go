@@ -1,6 +1,9 @@
 package protocol
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"reflect"
+)
 
 // Limits of a message.
 const (
@@ -200,7 +203,7 @@ var (
 	})
 	MessageList = Define[ListMessages, PageGrant](Operation{
 		Name: "message.list", Method: "GET", Path: "/api/messages/channel/{channelId}",
-		Home: KindChannel, Key: "channelId", Permission: ActionReadMessage, Resource: ResourceChannel,
+		Home: KindChannel, Key: "channelId", Permission: ActionReadMessage, Resource: ResourceChannel, Shows: reflect.TypeFor[MessagePage](),
 	})
 	MessageGet = Define[GetMessage, Message](Operation{
 		Name: "message.get", Method: "GET", Path: "/api/messages/{id}",

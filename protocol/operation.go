@@ -99,6 +99,10 @@ type Operation struct {
 	Rate   RateClass
 	Status int // of success; zero: 201 for POST, 200 otherwise
 
+	// Shows is the type of the body that clients get, where the owner's reply is
+	// only leave to read; nil: the reply's.
+	Shows reflect.Type
+
 	request reflect.Type
 	reply   reflect.Type
 	command reflect.Type
@@ -109,6 +113,18 @@ func (o *Operation) Request() reflect.Type { return o.request }
 
 // Reply is the type of the answer's body; struct{} when there is none.
 func (o *Operation) Reply() reflect.Type { return o.reply }
+
+// Body is the type of the body that clients get; struct{} when there is none.
+func (o *Operation) Body() reflect.Type {
+	switch {
+	case o.Shows != nil:
+		return o.Shows
+	case o.reply == reflect.TypeFor[Done]():
+		return reflect.TypeFor[None]()
+	default:
+		return o.reply
+	}
+}
 
 // Command is the type that reaches the actor: Command[Request].
 func (o *Operation) Command() reflect.Type { return o.command }

@@ -64,7 +64,7 @@ func (s *ruleSet) failures(field string, v value) []protocol.FieldError {
 func compileRules(field, tag string, t reflect.Type) *ruleSet {
 	set := &ruleSet{}
 	list := false // "array" was seen
-	for _, item := range splitEscaped(tag) {
+	for _, item := range protocol.SplitRules(tag) {
 		spec, custom, _ := strings.Cut(item, "|")
 		name, arg, _ := strings.Cut(spec, "=")
 		switch name {
@@ -210,26 +210,4 @@ func atoi(field, s string) int {
 		panic(fmt.Sprintf("dispatch: field %s: %q is not a number", field, s))
 	}
 	return n
-}
-
-// splitEscaped splits at commas that have no backslash before them.
-func splitEscaped(tag string) []string {
-	var items []string
-	var item strings.Builder
-	for i := 0; i < len(tag); i++ {
-		switch {
-		case tag[i] == '\\' && i+1 < len(tag) && tag[i+1] == ',':
-			item.WriteByte(',')
-			i++
-		case tag[i] == ',':
-			items = append(items, item.String())
-			item.Reset()
-		default:
-			item.WriteByte(tag[i])
-		}
-	}
-	if item.Len() > 0 {
-		items = append(items, item.String())
-	}
-	return items
 }

@@ -27,6 +27,7 @@ type config struct {
 	rateLimits    string
 	corsOrigin    string
 	trustProxy    string
+	apiDocs       string
 	secureCookies bool
 	logLevel      string
 	logFormat     string
@@ -54,12 +55,23 @@ func (c *config) flags(fs *flag.FlagSet) {
 	text(&c.rateLimits, "rate-limits", "ROOKERY_RATE_LIMITS", "on", "`on or off`")
 	text(&c.corsOrigin, "cors-origin", "CORS_ORIGIN", "http://localhost:5173", "comma-separated `origins` that browsers may call from")
 	text(&c.trustProxy, "trust-proxy", "TRUST_PROXY", "", "how X-Forwarded-For is trusted: number of `hops`, true, false or networks")
+	text(&c.apiDocs, "api-docs", "ROOKERY_API_DOCS", defaultDocs(), "`on or off`: describe the API at /api-docs and /api/openapi.json; $ENABLE_SWAGGER is understood too")
 	text(&c.logLevel, "log-level", "ROOKERY_LOG_LEVEL", "info", "`level`: debug, info, warn or error")
 	text(&c.logFormat, "log-format", "ROOKERY_LOG_FORMAT", "text", "`format`: text or json")
 	text(&c.profile, "profile-listen", "ROOKERY_PROFILE_LISTEN", "", "`host:port` for Go profiles (keep it private); empty: none")
 	fs.IntVar(&c.writeQueue, "write-queue", 100_000, "`rows` that may wait for Postgres before senders are told to retry")
 	fs.BoolVar(&c.secureCookies, "secure-cookies", os.Getenv("NODE_ENV") == "production" || os.Getenv("ROOKERY_SECURE_COOKIES") == "true",
 		"mark cookies Secure: clients come by https [$ROOKERY_SECURE_COOKIES]")
+}
+
+// defaultDocs is what the variables of the contract say: on, unless production
+// or an explicit no.
+func defaultDocs() string {
+	enabled, set := os.LookupEnv("ENABLE_SWAGGER")
+	if enabled == "true" || !set && os.Getenv("NODE_ENV") != "production" {
+		return "on"
+	}
+	return "off"
 }
 
 func parseConfig(args []string, out io.Writer) (*config, error) {
@@ -97,6 +109,9 @@ func (c *config) check() error {
 	}
 	if c.rateLimits != "on" && c.rateLimits != "off" {
 		return fmt.Errorf("--rate-limits is %q, must be on or off", c.rateLimits)
+	}
+	if c.apiDocs != "on" && c.apiDocs != "off" {
+		return fmt.Errorf("--api-docs is %q, must be on or off", c.apiDocs)
 	}
 	if c.join != "" && c.clusterListen == "" {
 		return errors.New("--join needs --cluster-listen")

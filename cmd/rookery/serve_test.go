@@ -36,6 +36,7 @@ func TestRefusesToStart(t *testing.T) {
 		{"no such database", "connect", []string{"--database-url", "postgres://nobody:x@127.0.0.1:1/none"}},
 		{"not a URL", "--database-url", []string{"--database-url", "http://x"}},
 		{"rate limits", "--rate-limits", []string{"--rate-limits", "maybe"}},
+		{"api docs", "--api-docs", []string{"--api-docs", "maybe"}},
 		{"join without listen", "--cluster-listen", []string{"--join", "127.0.0.1:1"}},
 		{"log level", "--log-level", []string{"--log-level", "loud"}},
 	} {
@@ -62,7 +63,7 @@ func TestEmbedded(t *testing.T) {
 	t.Parallel()
 	n := startNode(t)
 	ctx := within(t)
-	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/api/health": 200, "/api": 200, "/": 200, "/nope": 404} {
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/api/health": 200, "/api": 200, "/": 200, "/nope": 404, "/api-docs": 200, "/api/openapi.json": 200} {
 		if got := get(ctx, t, n.url()+path); got != want {
 			t.Errorf("GET %s: %d", path, got)
 		}

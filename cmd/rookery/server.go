@@ -206,7 +206,7 @@ func (s *server) openEdges() error {
 		SocketIO: s.sockets.ServeSocketIO, NativeWS: s.sockets.ServeNative,
 		CORSOrigins: origins, TrustProxy: proxy, SecureCookies: s.cfg.secureCookies, NoRateLimits: !limited, Redis: s.redis,
 		Health: health, Ready: s.isReady,
-		Instance: s.describe, Version: version, Log: s.log,
+		Instance: s.describe, Version: version, APIDocs: s.cfg.apiDocs == "on", Log: s.log,
 	})
 	return nil
 }

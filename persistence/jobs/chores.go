@@ -7,12 +7,24 @@ import (
 	"github.com/rookery-chat/rookery/protocol"
 )
 
+// purgeChunk bounds what one step of the purge deletes: a transaction of well under a second.
+const purgeChunk = 2000
+
 // Chores is the scheduled work of the server.
 func Chores(db *persistence.DB) []Chore {
 	return []Chore{
 		{"session.sweep", "0 6 * * *", whole(db.SweepSessions)},
 		{"secret.sweep", "10 * * * *", whole(db.SweepSecrets)},
 		{"lease.sweep", "30 4 * * *", db.SweepLeases},
+		{"storage.recount", "0 3 * * *", func(ctx context.Context, _ protocol.Instant) (bool, error) {
+			_, err := db.RecountStorage(ctx)
+			return false, err
+		}},
+		// Every minute, so that what was deleted goes soon; a look at nothing costs next to
+		// nothing.
+		{"community.purge", "* * * * *", func(ctx context.Context, _ protocol.Instant) (bool, error) {
+			return db.PurgeDeleted(ctx, purgeChunk)
+		}},
 	}
 }
 
