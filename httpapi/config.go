@@ -17,6 +17,8 @@ import (
 type Config struct {
 	// Operations are the rows that are served; nil: the whole table.
 	Operations []*protocol.Operation
+	// Debug serves the rows for debugging clients; otherwise they are unknown routes.
+	Debug bool
 	// Do performs an operation; its errors are *protocol.Error.
 	Do func(ctx context.Context, op *protocol.Operation, caller protocol.Caller, in protocol.Input) (any, error)
 	// Gate establishes who calls; nil: nobody gets in.

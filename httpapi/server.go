@@ -97,7 +97,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // routes fills the router.
 func (s *Server) routes() {
 	for _, op := range s.cfg.Operations {
-		if op.Method == "" {
+		if op.Method == "" || op.Debug && !s.cfg.Debug {
 			continue
 		}
 		h := s.operation(op)

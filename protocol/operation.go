@@ -96,6 +96,7 @@ type Operation struct {
 	Permission Action   // zero: any user
 	Resource   Resource // what Permission is checked on
 
+	Debug  bool // there only when the operator wants it, and for owners of the instance only
 	Rate   RateClass
 	Status int // of success; zero: 201 for POST, 200 otherwise
 

@@ -77,6 +77,11 @@ type SetUserRole struct {
 	Role string `json:"role" rule:"enum=OWNER;USER"`
 }
 
+// DeleteUser deletes an account.
+type DeleteUser struct {
+	ID UserID `path:"id" json:"id" rule:"pathUUID"`
+}
+
 // Rows of users.
 var (
 	UserRegister = Define[RegisterUser, PublicUser](Operation{
@@ -90,6 +95,10 @@ var (
 	UserAdminGet = Define[GetAccount, AdminUser](Operation{
 		Name: "user.adminGet", Method: "GET", Path: "/api/users/admin/{id}",
 		Home: KindEdge, Permission: ActionReadUser, Resource: ResourceInstance,
+	})
+	UserDelete = Define[DeleteUser, Success](Operation{
+		Name: "user.delete", Method: "DELETE", Path: "/api/users/admin/{id}",
+		Home: KindInstance, Key: KeySingleton, Permission: ActionDeleteUser, Resource: ResourceInstance,
 	})
 	UserRole = Define[SetUserRole, AdminUser](Operation{
 		Name: "user.role", Method: "PATCH", Path: "/api/users/admin/{id}/role",

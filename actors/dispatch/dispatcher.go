@@ -37,6 +37,7 @@ type Config struct {
 	Log       *slog.Logger // nil: silent
 
 	Machine func() protocol.Machine // how this node's machine is; nil: not known
+	Debug   bool                    // the debug rows are there
 }
 
 // Dispatcher brings requests to the actors that own the state.
@@ -107,11 +108,13 @@ func (d *Dispatcher) shown(ctx context.Context, op *protocol.Operation, caller p
 
 func (d *Dispatcher) do(ctx context.Context, op *protocol.Operation, caller protocol.Caller, in Input) (any, error) {
 	p := d.plans[op.Name]
-	if p == nil {
+	switch {
+	case p == nil, op.Debug && !d.cfg.Debug:
 		return nil, unknownOperation
-	}
-	if caller.Anonymous() && !op.Public {
+	case caller.Anonymous() && !op.Public:
 		return nil, protocol.ErrUnauthorized
+	case op.Debug && !caller.Owner:
+		return nil, protocol.ErrDebugOwners
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.deadline)
 	defer cancel()

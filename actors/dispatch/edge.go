@@ -28,6 +28,7 @@ var answers = map[string]func(ctx context.Context, d *Dispatcher, cmd any) (any,
 	protocol.FriendStatusGet.Name:   friendStatus,
 	protocol.BlockList.Name:         blockList,
 	protocol.BlockGet.Name:          blockGet,
+	protocol.DebugStatus.Name:       debugStatus,
 	protocol.AppearanceGet.Name:     appearanceGet,
 	protocol.InstanceStatsGet.Name:  instanceStats,
 	protocol.InviteGet.Name:         inviteGet,
@@ -79,6 +80,10 @@ func presenceGet(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
 		of.IsOnline = is.Online
 	}
 	return of, nil
+}
+
+func debugStatus(context.Context, *Dispatcher, any) (any, error) {
+	return &protocol.DebugEnabled{Enabled: true}, nil
 }
 
 func callerOf(cmd any) protocol.Caller { return cmd.(protocol.AnyCommand).By() }

@@ -36,9 +36,12 @@ func New() *turn.Kind[State] {
 	turn.On(k, protocol.StorageRecount, (*State).recountStorage, turn.Structural)
 
 	turn.On(k, protocol.UserBan, (*State).banUser, turn.Structural)
+	turn.On(k, protocol.UserDelete, (*State).deleteAccount, turn.Structural)
 	turn.On(k, protocol.UserRole, (*State).setRole, turn.Structural)
 	turn.OnMessage(k, (*State).endAgain)
 	turn.OnMessage(k, (*State).sweepLeaving)
 	turn.OnMessage(k, (*State).finishLeaving)
+
+	turn.On(k, protocol.DebugEmit, (*State).emitEvent)
 	return k
 }

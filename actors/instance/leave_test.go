@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/rookery-chat/rookery/actors/turn"
 	"github.com/rookery-chat/rookery/protocol"
 )
 
@@ -81,5 +82,35 @@ func TestFinishLeaving(t *testing.T) {
 	}
 	if n := w.count(`SELECT count(*) FROM app_user WHERE id = $1`, mia.ID); n != 0 {
 		t.Error("the account is still there")
+	}
+}
+
+func TestDeleteAccount(t *testing.T) {
+	t.Parallel()
+	w, owner, _ := ready(t)
+	mia := w.user("mia", w.invite(owner, protocol.CreateInvite{}).Code)
+	remove := func(by, who protocol.UserID) result {
+		return w.run(w.s.deleteAccount(w.turn(protocol.Caller{UserID: by}), protocol.DeleteUser{ID: who}))
+	}
+	wantError(t, remove(mia.ID, mia.ID).err, protocol.Forbidden("Cannot delete your own account through admin panel"))
+	wantError(t, remove(mia.ID, owner.UserID).err, protocol.Forbidden("Cannot delete an instance owner"))
+	wantError(t, remove(mia.ID, protocol.UserID(protocol.NewID[row]())).err, protocol.NotFound("User not found"))
+	if r := remove(owner.UserID, mia.ID); r.err != nil || !r.reply.(*protocol.Success).Success {
+		t.Errorf("result = %+v", r)
+	}
+}
+
+func TestEmitEvent(t *testing.T) {
+	t.Parallel()
+	s := &State{}
+	id := protocol.NewID[row]()
+	out, err := s.emitEvent(turn.Turn{}, protocol.EmitEvent{Event: "ping", RoomType: "user", RoomID: id.String(), Payload: []byte(`{"a":1}`)})
+	if err != nil || len(out.Events) != 1 || out.Events[0].Name != "ping" || out.Events[0].Topics[0] != protocol.UserTopic(protocol.UserID(id)) ||
+		*out.Reply.(*protocol.Emitted) != (protocol.Emitted{Success: true, Room: "user:" + id.String(), Event: "ping"}) {
+		t.Errorf("outcome = %+v, %v", out, err)
+	}
+	out, err = s.emitEvent(turn.Turn{}, protocol.EmitEvent{Event: "ping", RoomType: "channel", RoomID: "x"})
+	if err != nil || len(out.Events) != 0 {
+		t.Errorf("outcome = %+v, %v", out, err)
 	}
 }

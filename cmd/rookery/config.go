@@ -33,6 +33,7 @@ type config struct {
 	logFormat     string
 	profile       string
 	writeQueue    int
+	debugPanel    bool
 }
 
 func (c *config) flags(fs *flag.FlagSet) {
@@ -60,6 +61,8 @@ func (c *config) flags(fs *flag.FlagSet) {
 	text(&c.logFormat, "log-format", "ROOKERY_LOG_FORMAT", "text", "`format`: text or json")
 	text(&c.profile, "profile-listen", "ROOKERY_PROFILE_LISTEN", "", "`host:port` for Go profiles (keep it private); empty: none")
 	fs.IntVar(&c.writeQueue, "write-queue", 100_000, "`rows` that may wait for Postgres before senders are told to retry")
+	fs.BoolVar(&c.debugPanel, "debug-panel", os.Getenv("ADMIN_DEBUG_PANEL") == "true",
+		"let owners of the instance send events by /api/debug [$ADMIN_DEBUG_PANEL]")
 	fs.BoolVar(&c.secureCookies, "secure-cookies", os.Getenv("NODE_ENV") == "production" || os.Getenv("ROOKERY_SECURE_COOKIES") == "true",
 		"mark cookies Secure: clients come by https [$ROOKERY_SECURE_COOKIES]")
 }

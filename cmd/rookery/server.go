@@ -170,7 +170,7 @@ func (c *config) clusterTLS() (*tls.Config, error) {
 // openEdges makes what clients talk to.
 func (s *server) openEdges() error {
 	s.ops = dispatch.New(dispatch.Config{
-		Cluster: s.node, DB: s.db, Passwords: s.gate.Passwords, Log: s.log, Machine: machine,
+		Cluster: s.node, DB: s.db, Passwords: s.gate.Passwords, Log: s.log, Machine: machine, Debug: s.cfg.debugPanel,
 	})
 	limited := s.cfg.rateLimits == "on"
 	_, corsGiven := os.LookupEnv("CORS_ORIGIN")
@@ -198,7 +198,7 @@ func (s *server) openEdges() error {
 	}
 	health := []httpapi.HealthPart{{Name: "database", Check: s.db.Ping}, {Name: "redis", Check: shared}}
 	s.http = httpapi.New(httpapi.Config{
-		Do: s.ops.Do, Gate: s.gate, DB: s.db,
+		Do: s.ops.Do, Gate: s.gate, DB: s.db, Debug: s.cfg.debugPanel,
 		EndSockets: func(ctx context.Context, user protocol.UserID, end protocol.EndSessions) error {
 			_, err := s.node.Ask(ctx, string(protocol.KindUser), user.String(), &end)
 			return err
