@@ -106,7 +106,7 @@ func fileID(text *string) (*protocol.FileID, error) {
 		return nil, nil
 	}
 	var id protocol.FileID
-	if err := id.UnmarshalText([]byte(*text)); err != nil {
+	if err := id.UnmarshalText([]byte(*text)); err != nil || id.IsZero() {
 		return nil, errNoFile
 	}
 	return id.Ptr(), nil
