@@ -140,9 +140,9 @@ type access struct {
 	gone  *scene // was there once
 }
 
-func newAccess(t *testing.T, g *stage) *access {
+func newAccess(t *testing.T, g *stage, gone *scene) *access {
 	t.Helper()
-	a := &access{g: g, own: map[string]*scene{}, other: g.newScene(t, personaOf('A')), gone: g.goneScene(t)}
+	a := &access{g: g, own: map[string]*scene{}, other: g.newScene(t, personaOf('A')), gone: gone}
 	for who, p := range callers {
 		a.own[who] = g.newScene(t, p)
 	}
@@ -198,7 +198,7 @@ func TestObjectAccess(t *testing.T) {
 	url := pgtest.URL(t)
 	n := startNode(t, "--database-url", url)
 	g := newStage(t, url, n)
-	shared := newAccess(t, g)
+	shared := newAccess(t, g, g.goneScene(t, rows))
 	before := g.sums(t)
 	for _, r := range rows {
 		if r.op.Public && len(r.idFields()) == 0 {
@@ -209,7 +209,7 @@ func TestObjectAccess(t *testing.T) {
 			at := shared
 			excepted := except.of(try)
 			if excepted != nil && r.op.Method != http.MethodGet {
-				at, changes = newAccess(t, g), true // what it changes must not disturb the others
+				at, changes = newAccess(t, g, shared.gone), true // what it changes must not disturb the others
 			}
 			got := call{r.op, at.request(t, try)}.send(t, n, at.own[try.who].token)
 			switch {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -316,23 +317,42 @@ func (s *scene) belongings() {
 	file("communityAvatar", "COMMUNITY_AVATAR", "me")
 }
 
-// goneScene is a scene of which nothing is left.
-func (g *stage) goneScene(t *testing.T) *scene {
+// goneScene is a scene of which nothing is left: the server knew all of it, and
+// was told to delete it.
+func (g *stage) goneScene(t *testing.T, rows []row) *scene {
 	t.Helper()
 	s := g.newScene(t, personaOf('A'))
+	owner := g.newScene(t, personaOf('O'))
+	for _, r := range rows {
+		if r.op.Method == http.MethodGet {
+			call{r.op, s.fill(t, r.request)}.send(t, g.nodes[0], owner.token)
+		}
+	}
+	api := g.nodes[0].api().As(owner.token)
+	for _, path := range []string{"messages/$message", "messages/$secret", "channels/$hidden", "alias-groups/$alias",
+		"roles/community/$community/$role", "roles/instance/$instanceRole", "friends/$friendship",
+		"invite/$invite", "invite/$foreignInvite", "community/$community", "users/admin/$me", "users/admin/$target",
+		"users/admin/$stranger", "users/admin/$friend", "users/admin/$asker", "users/admin/$asked", "users/admin/$banned",
+		"users/admin/$silenced", "users/admin/$witness", "users/admin/$blocked", "users/admin/$founder"} {
+		path = variable.ReplaceAllStringFunc("/api/"+path, func(name string) string { return s.vars[name[1:]] })
+		token := api
+		if strings.HasPrefix(path, "/api/friends/") {
+			token = api.As(s.token)
+		}
+		if err := token.Call(within(t), "DELETE", path, nil, nil); err != nil && !strings.Contains(err.Error(), "Cannot DELETE") {
+			t.Fatalf("take the scene down: %v", err)
+		}
+	}
 	var ids []protocol.AnyID
 	for name := range s.vars {
 		if id, err := protocol.ParseID[struct{}](s.vars[name]); err == nil {
 			ids = append(ids, protocol.AnyID(id))
 		}
 	}
-	batch := &pgx.Batch{}
-	for _, table := range []string{"community", "role", "app_user", "file"} {
-		batch.Queue("DELETE FROM "+table+" WHERE id = ANY ($1)", ids)
-	}
-	batch.Queue("DELETE FROM instance_invite WHERE code = ANY ($1)", []string{s.vars["invite"], s.vars["foreignInvite"]})
-	if err := g.db.SendBatch(within(t), batch).Close(); err != nil {
-		t.Fatalf("take the scene down: %v", err)
+	for _, table := range []string{"role", "app_user", "file"} { // what is left: logins, files, roles
+		if _, err := g.db.Exec(within(t), "DELETE FROM "+table+" WHERE id = ANY ($1)", ids); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return s
 }
