@@ -1,5 +1,6 @@
 // Package instance is the kind of which there is one actor: it owns the
-// instance's settings, its set-up, registrations, invites and account bans.
+// instance's settings, its set-up, registrations, invites, quotas, and the roles,
+// bans and ends of accounts.
 //
 // # Concurrency
 //

@@ -16,7 +16,8 @@
 // # What it does not do
 //
 // It takes no lease: what it stores is when the user was last seen, which only
-// rises. It holds no event and writes to no socket; relays do.
+// rises, and what he changes about himself and his friends, for which the rows of
+// the users concerned are locked in Postgres. It holds no event and writes to no socket; relays do.
 //
 // # Decisions
 //
