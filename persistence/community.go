@@ -301,6 +301,11 @@ var violations = map[string]*protocol.Error{
 	"app_user_username_key":                               protocol.Conflict("A user with this username already exists."),
 	"app_user_email_key":                                  protocol.Conflict("A user with this email already exists."),
 	"user_appearance_settings_user_id_fkey":               protocol.NotFound("User not found"),
+	"role_community_id_name_key":                          protocol.Conflict("A role with this name already exists in this community"),
+	"role_instance_name_key":                              protocol.Conflict("A role with this name already exists"),
+	"role_assignment_user_id_fkey":                        protocol.NotFound("User not found"),
+	"role_assignment_user_id_community_id_role_id_key":    protocol.Conflict("User already has this role"),
+	"role_assignment_user_id_role_id_key":                 protocol.Conflict("User already has this instance role"),
 	"instance_invite_default_community_community_id_fkey": protocol.NotFound("Community not found"),
 }
 

@@ -79,9 +79,12 @@ var (
 )
 
 // AccountChanged tells the gate of every node to forget what it knows of a
-// user: role, ban or revocations changed. Answered with *Done.
+// user, or of Everybody: role, ban or revocations changed. Answered with *Done.
 type AccountChanged struct {
 	User UserID `json:"u"`
 }
+
+// Everybody stands for all users where users are named whose accounts changed.
+var Everybody UserID
 
 var _ = wired[AccountChanged]("accountChanged")

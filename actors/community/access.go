@@ -153,6 +153,17 @@ func (s *State) askHolders(
 // on the old rights: the same request may be sent again.
 var errUnconfirmed = protocol.Unavailable("The change is stored, but not every channel has confirmed it yet, please retry")
 
+// confirmed is the end of a change that took rights away: it is not reported as
+// done before every channel has let go of them.
+func confirmed(done turn.Outcome) func(turn.Turn, bool) (turn.Outcome, error) {
+	return func(_ turn.Turn, confirmed bool) (turn.Outcome, error) {
+		if !confirmed {
+			return turn.Outcome{}, errUnconfirmed
+		}
+		return done, nil
+	}
+}
+
 // shrunk ends a change that took rights away and answers nothing else.
 func shrunk(t turn.Turn, confirmed bool) (turn.Outcome, error) {
 	return shrunkTo(turn.Outcome{})(t, confirmed)

@@ -115,18 +115,10 @@ func (s *State) depart(t turn.Turn, user protocol.UserID, spareOwner error, even
 
 // rank is the place of a user in the community.
 func (s *State) rank(user protocol.UserID, owner bool) int {
-	return rules.Rank(owner, s.rolesOf(user))
-}
-
-func (s *State) rolesOf(user protocol.UserID) []protocol.Role {
-	held := s.roster.rolesOf(user)
-	var list []protocol.Role
-	for _, r := range s.roles {
-		if slices.Contains(held, r.ID) {
-			list = append(list, r)
-		}
+	if owner {
+		return rules.RankOwner
 	}
-	return list
+	return s.roster.rank(user)
 }
 
 // lastAdmin reports whether a member is a Community Admin and nobody else is.

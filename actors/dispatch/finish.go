@@ -23,6 +23,7 @@ var finishers = map[string]func(ctx context.Context, d *Dispatcher, cmd, reply a
 	protocol.CommunityDelete.Name: finishCommunityDelete,
 	protocol.CommunityRemove.Name: finishCommunityRemove,
 	protocol.ChannelDelete.Name:   finishChannelDelete,
+	protocol.RoleUsers.Name:       finishRoleUsers,
 }
 
 func (d *Dispatcher) finish(ctx context.Context, op *protocol.Operation, cmd, reply any) (any, error) {

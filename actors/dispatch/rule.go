@@ -139,6 +139,8 @@ func newRule(f, name, arg string, t reflect.Type, list bool) rule {
 		return rule{name: "isUuid", message: f + " must be a UUID", holds: isUUID}
 	case "eachUUID":
 		return rule{name: "isUuid", message: "each value in " + f + " must be a UUID", inside: list, holds: eachUUID}
+	case "eachAction":
+		return newEachEnum(f, actionNames(), list)
 	case "email":
 		return rule{name: "isEmail", message: f + " must be an email", holds: isEmail}
 	case "enum":
@@ -188,6 +190,30 @@ func newEnum(f string, values []string) rule {
 		}
 		return false
 	}}
+}
+
+func newEachEnum(f string, values []string, inside bool) rule {
+	return rule{name: "isEnum", message: "each value in " + f + " must be one of the following values: " + strings.Join(values, ", "), inside: inside,
+		holds: func(v value) bool {
+			if v.kind != array {
+				return false
+			}
+			for _, raw := range v.list {
+				if !contains(values, valueOf(raw)) {
+					return false
+				}
+			}
+			return true
+		}}
+}
+
+func actionNames() []string {
+	all := protocol.AllActions()
+	names := make([]string, len(all))
+	for i, a := range all {
+		names[i] = a.String()
+	}
+	return names
 }
 
 // kindOf looks through pointers and patches.

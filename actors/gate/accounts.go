@@ -133,3 +133,15 @@ func (a *accounts) forget(user protocol.UserID) {
 	delete(s.entries, user)
 	delete(s.loading, user)
 }
+
+// forgetAll drops every account.
+func (a *accounts) forgetAll() {
+	for i := range a.shards {
+		s := &a.shards[i]
+		s.mu.Lock()
+		s.generation++
+		clear(s.entries)
+		clear(s.loading)
+		s.mu.Unlock()
+	}
+}

@@ -11,7 +11,11 @@ import (
 func props(g *Gate) *actor.Props {
 	return actor.PropsFromFunc(func(ctx actor.Context) {
 		if m, ok := ctx.Message().(*protocol.AccountChanged); ok {
-			g.accounts.forget(m.User)
+			if m.User == protocol.Everybody {
+				g.accounts.forgetAll()
+			} else {
+				g.accounts.forget(m.User)
+			}
 			cluster.Reply(ctx, &protocol.Done{})
 		}
 	})

@@ -43,5 +43,10 @@ func New() *turn.Kind[State] {
 	turn.OnMessage(k, (*State).finishLeaving)
 
 	turn.On(k, protocol.DebugEmit, (*State).emitEvent)
+	turn.On(k, protocol.InstanceRoleCreate, (*State).createRole, turn.Structural)
+	turn.On(k, protocol.InstanceRoleUpdate, (*State).updateRole, turn.Structural)
+	turn.On(k, protocol.InstanceRoleDelete, (*State).deleteRole, turn.Structural)
+	turn.On(k, protocol.InstanceRoleAssign, (*State).assignRole, turn.Structural)
+	turn.On(k, protocol.InstanceRoleUnassign, (*State).unassignRole, turn.Structural)
 	return k
 }

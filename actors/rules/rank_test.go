@@ -1,11 +1,22 @@
 package rules_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/rookery-chat/rookery/actors/rules"
 	"github.com/rookery-chat/rookery/protocol"
 )
+
+// textOf is what the caller is told.
+func textOf(t *testing.T, err error) string {
+	t.Helper()
+	e, ok := errors.AsType[*protocol.Error](err)
+	if !ok {
+		t.Fatalf("not for callers: %v", err)
+	}
+	return e.Message
+}
 
 func TestRank(t *testing.T) {
 	role := func(name string, def bool) protocol.Role { return protocol.Role{Name: name, IsDefault: def} }
@@ -60,8 +71,8 @@ func TestGranting(t *testing.T) {
 	} {
 		got := ""
 		if err := rules.Granting(c.owner, held, c.actions); err != nil {
-			got = err.(*protocol.Error).Message
-			if err.(*protocol.Error).Code != protocol.CodeForbidden {
+			got = textOf(t, err)
+			if !errors.Is(err, protocol.ErrForbidden) {
 				t.Errorf("%v: %v", c.actions, err)
 			}
 		}

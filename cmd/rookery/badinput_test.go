@@ -155,6 +155,17 @@ func targets(w *workload, message string) []target {
 		{"POST", "/api/messages/reactions", map[string]any{"messageId": message, "emoji": "x"}, ""},
 		{"DELETE", "/api/messages/reactions", map[string]any{"messageId": message, "emoji": "x"}, ""},
 		{"GET", "/api/presence/user/" + o.UserID, nil, ""},
+		{"POST", "/api/roles/community/" + o.Community, map[string]any{"name": "VIP", "actions": []any{"READ_MEMBER"}}, ""},
+		{"PUT", "/api/roles/community/" + o.Community + "/" + o.UserID, map[string]any{"name": "VIP", "actions": []any{"READ_MEMBER"}}, ""},
+		{"DELETE", "/api/roles/community/" + o.Community + "/" + o.UserID, nil, ""},
+		{"POST", "/api/roles/community/" + o.Community + "/reset-defaults", map[string]any{}, ""},
+		{"POST", "/api/roles/community/" + o.Community + "/assign", map[string]any{"userId": o.UserID, "roleId": o.UserID}, ""},
+		{"DELETE", "/api/roles/community/" + o.Community + "/users/" + o.UserID + "/roles/" + o.UserID, nil, ""},
+		{"POST", "/api/roles/instance", map[string]any{"name": "Auditor", "actions": []any{"READ_USER"}}, ""},
+		{"PUT", "/api/roles/instance/" + o.UserID, map[string]any{"name": "Auditor", "actions": []any{"READ_USER"}}, ""},
+		{"DELETE", "/api/roles/instance/" + o.UserID, nil, ""},
+		{"POST", "/api/roles/instance/" + o.UserID + "/assign", map[string]any{"userId": o.UserID}, ""},
+		{"DELETE", "/api/roles/instance/" + o.UserID + "/users/" + o.UserID, nil, ""},
 	}
 }
 
