@@ -155,6 +155,9 @@ func (db *DB) AssignInstanceRole(ctx context.Context, owner Owner, id protocol.R
 		if err := may(r); err != nil {
 			return err
 		}
+		if user.IsZero() { // names nobody, and is NULL for Postgres
+			return protocol.NotFound("User not found")
+		}
 		_, err = tx.Exec(ctx, addInstanceAssignment, protocol.NewRandomID[memberRow](), user, id)
 		return err
 	})

@@ -7,26 +7,26 @@ import (
 )
 
 // rolesOf is the answer about one user's roles in one place.
-func rolesOf(user protocol.UserID, resource protocol.AnyID, kind string, roles []protocol.Role, err error) (any, error) {
+func rolesOf(user protocol.UserID, resource *protocol.AnyID, kind string, roles []protocol.Role, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}
 	if roles == nil {
 		roles = []protocol.Role{}
 	}
-	return &protocol.UserRoles{UserID: user, ResourceID: resource.Ptr(), ResourceType: kind, Roles: roles}, nil
+	return &protocol.UserRoles{UserID: user, ResourceID: resource, ResourceType: kind, Roles: roles}, nil
 }
 
 func roleMine(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
 	user, of := callerOf(cmd).UserID, cmd.(*protocol.Command[protocol.MyCommunityRoles]).Req.CommunityID
 	roles, err := d.cfg.DB.RolesInCommunity(ctx, user, of)
-	return rolesOf(user, protocol.AnyID(of), protocol.RolesOfCommunity, roles, err)
+	return rolesOf(user, (*protocol.AnyID)(&of), protocol.RolesOfCommunity, roles, err)
 }
 
 func roleMineInChannel(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
 	user, of := callerOf(cmd).UserID, cmd.(*protocol.Command[protocol.MyChannelRoles]).Req.ChannelID
 	roles, err := d.cfg.DB.RolesInChannel(ctx, user, of)
-	return rolesOf(user, protocol.AnyID(of), protocol.RolesOfChannel, roles, err)
+	return rolesOf(user, (*protocol.AnyID)(&of), protocol.RolesOfChannel, roles, err)
 }
 
 func roleMineOfInstance(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
@@ -39,7 +39,7 @@ func roleOfUser(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
 
 func instanceRolesOf(ctx context.Context, d *Dispatcher, user protocol.UserID) (any, error) {
 	roles, err := d.cfg.DB.InstanceRolesOf(ctx, user)
-	return rolesOf(user, protocol.AnyID{}, protocol.RolesOfInstance, roles, err)
+	return rolesOf(user, nil, protocol.RolesOfInstance, roles, err)
 }
 
 func instanceRoleList(ctx context.Context, d *Dispatcher, _ any) (any, error) {

@@ -219,6 +219,7 @@ func (s *scene) community() {
 		s.as("role "+r.Name, id)
 	}
 	s.vars["memberRole"], s.vars["adminRole"] = s.vars["role "+rules.RoleMember], s.vars["role "+rules.RoleCommunityAdmin]
+	s.vars["moderatorRole"] = s.vars["role "+rules.RoleModerator]
 	s.as("role", s.put("role", "name,community_id,actions,created_at", "spare", c, []string{"READ_MESSAGE"}, at.Add(time.Second)))
 	s.as("given", s.put("role", "name,community_id,actions,created_at", "given", c, []string{"READ_MESSAGE"}, at.Add(2*time.Second)))
 	s.joins("founder", rules.RoleCommunityAdmin)
@@ -308,6 +309,8 @@ func (s *scene) belongings() {
 	s.as("instanceRole", s.put("role", "name,actions", "spare "+newID().String(), []string{"READ_USER"}))
 	s.as("givenInstanceRole", s.put("role", "name,actions", "given "+newID().String(), []string{"READ_USER"}))
 	s.put("role_assignment", "user_id,role_id", s.id("target"), s.id("givenInstanceRole"))
+	s.as("auditorRole", s.put("role", "name,actions", "auditor "+newID().String(), []string{"READ_INSTANCE_SETTINGS"}))
+	s.as("instanceAdminRole", s.g.roles[rules.RoleInstanceAdmin])
 	file := func(name, kind, by string) {
 		s.as(name, s.put("file", "filename,mime_type,file_type,size,checksum,uploaded_by,resource_type,storage_path",
 			name+".png", "image/png", "IMAGE", 1, "x", s.id(by), kind, newID().String()))
