@@ -47,7 +47,7 @@ func (w *world) unassign(by, who protocol.Caller, role protocol.RoleID) result {
 	return w.run(w.s.unassignRole(w.turn(by), protocol.UnassignRole{CommunityID: w.s.id, UserID: who.UserID, RoleID: role}))
 }
 
-func (w *world) update(by protocol.Caller, role protocol.RoleID, name string, actions ...string) result {
+func (w *world) updateRole(by protocol.Caller, role protocol.RoleID, name string, actions ...string) result {
 	w.t.Helper()
 	req := protocol.UpdateRole{CommunityID: w.s.id, RoleID: role}
 	if name != "" {
@@ -148,24 +148,24 @@ func TestUpdateRole(t *testing.T) {
 		{"taken", admin, vip.ID, "Other", nil, roleTaken("Other")},
 		{"reserved", admin, vip.ID, "OWNER", nil, protocol.BadRequest(`The role name "OWNER" is reserved`)},
 	} {
-		t.Run(c.name, func(t *testing.T) { wantError(t, w.update(c.by, c.role, c.to, c.actions...).err, c.want) })
+		t.Run(c.name, func(t *testing.T) { wantError(t, w.updateRole(c.by, c.role, c.to, c.actions...).err, c.want) })
 	}
 
 	general := w.s.channels[0].ID
 	w.ask(general, mia)
-	r := w.update(admin, vip.ID, "Very")
+	r := w.updateRole(admin, vip.ID, "Very")
 	if p := told[protocol.RoleChanged](w, r, "roleUpdated"); p.RoleName != "Very" || p.RoleID != vip.ID || len(r.asks) != 0 {
 		t.Errorf("rename = %+v", r)
 	}
 	if got := r.reply.(*protocol.Role); got.Name != "Very" || !slices.Equal(got.Actions, vip.Actions) {
 		t.Errorf("role = %+v", got)
 	}
-	if r := w.update(admin, member.ID, "Member"); r.err != nil || len(r.events) != 1 {
+	if r := w.updateRole(admin, member.ID, "Member"); r.err != nil || len(r.events) != 1 {
 		t.Errorf("an unchanged name: %+v", r)
 	}
 
 	t.Run("a loss is confirmed first", func(t *testing.T) {
-		r := w.update(admin, vip.ID, "", "READ_MEMBER")
+		r := w.updateRole(admin, vip.ID, "", "READ_MEMBER")
 		if r.err != nil || len(r.asks) != 1 || r.asks[0].Msg.(*protocol.AccessChanged).Users != nil {
 			t.Fatalf("result = %+v", r)
 		}
@@ -175,13 +175,13 @@ func TestUpdateRole(t *testing.T) {
 		w.ask(general, mia)
 		w.answer = func(turn.Ask) turn.Answer { return turn.Answer{Err: protocol.ErrDeadline} }
 		defer func() { w.answer = nil }()
-		wantError(t, w.update(owner, member.ID, "", "READ_MEMBER").err, errUnconfirmed)
+		wantError(t, w.updateRole(owner, member.ID, "", "READ_MEMBER").err, errUnconfirmed)
 	})
 	t.Run("a gain needs no patience", func(t *testing.T) {
 		w.ask(general, mia)
 		w.answer = func(turn.Ask) turn.Answer { return turn.Answer{Err: protocol.ErrDeadline} }
 		defer func() { w.answer = nil }()
-		if r := w.update(owner, member.ID, "", "READ_MEMBER", "READ_CHANNEL"); r.err != nil {
+		if r := w.updateRole(owner, member.ID, "", "READ_MEMBER", "READ_CHANNEL"); r.err != nil {
 			t.Error(r.err)
 		}
 	})
@@ -211,7 +211,7 @@ func TestResetRoles(t *testing.T) {
 	mia := w.member(admin, "mia")
 	vip := w.custom("VIP", "READ_MEMBER")
 	w.assign(admin, mia, vip.ID)
-	w.update(admin, w.roleNamed("Member").ID, "", "READ_CHANNEL", "KICK_USER")
+	w.updateRole(admin, w.roleNamed("Member").ID, "", "READ_CHANNEL", "KICK_USER")
 	w.exec(`DELETE FROM role WHERE community_id = $1 AND name = 'Moderator'`, w.s.id)
 	w.run(w.s.reload(w.turn(protocol.Caller{}), &protocol.ReloadCommunity{}))
 	w.ask(w.s.channels[0].ID, mia)
