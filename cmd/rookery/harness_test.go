@@ -221,11 +221,11 @@ func within(t *testing.T) context.Context {
 }
 
 // startCluster runs n nodes that share a database and know each other.
-func startCluster(t *testing.T, databaseURL string, n int) []*node {
+func startCluster(t *testing.T, databaseURL string, n int, args ...string) []*node {
 	t.Helper()
 	nodes := make([]*node, n)
 	for i := range nodes {
-		nodes[i] = joinCluster(t, databaseURL, nodes[:i])
+		nodes[i] = joinCluster(t, databaseURL, nodes[:i], args...)
 	}
 	for _, node := range nodes {
 		awaitMembers(t, node, n)
@@ -233,7 +233,7 @@ func startCluster(t *testing.T, databaseURL string, n int) []*node {
 	return nodes
 }
 
-func joinCluster(t *testing.T, databaseURL string, others []*node) *node {
+func joinCluster(t *testing.T, databaseURL string, others []*node, more ...string) *node {
 	t.Helper()
 	gossip := freeAddr(t)
 	args := []string{"--database-url", databaseURL, "--cluster-listen", gossip}
@@ -244,7 +244,7 @@ func joinCluster(t *testing.T, databaseURL string, others []*node) *node {
 	if len(seeds) > 0 {
 		args = append(args, "--join", strings.Join(seeds, ","))
 	}
-	node := startNode(t, args...)
+	node := startNode(t, append(args, more...)...)
 	node.gossip = gossip
 	return node
 }
