@@ -108,7 +108,8 @@ func collectPage(rows pgx.Rows, channel protocol.ChannelID, g protocol.PageGrant
 		b = append(b, protocol.Cursor{Channel: channel, Seq: last}.Token()...)
 		b = append(b, '"')
 	}
-	page.Text = append(b, '}')
+	b = append(b, '}')
+	page.Text = b
 	return page, nil
 }
 

@@ -28,7 +28,7 @@ func TestAppendedJSONIsThatOfTheStruct(t *testing.T) {
 		}
 		for _, at := range []*protocol.Instant{&m.SentAt, m.EditedAt, m.DeletedAt, m.PinnedAt, m.LastReplyAt} {
 			if at != nil {
-				*at = *at % 4_000_000_000_000 // years of four digits
+				*at %= 4_000_000_000_000 // years of four digits
 			}
 		}
 		var want bytes.Buffer
