@@ -54,16 +54,21 @@ func unknownRoute(r *http.Request) error {
 func (s *Server) operation(op *protocol.Operation) handler {
 	status := op.SuccessStatus()
 	return func(x *exchange) error {
-		if s.cfg.Do == nil {
-			return protocol.ErrUnavailable
-		}
-		in := protocol.Input{Path: x.params, Query: query(x.r.URL), Body: x.body}
-		reply, err := s.cfg.Do(protocol.WithRequestID(x.r.Context(), x.id), op, x.caller, in)
+		reply, err := s.perform(x, op)
 		if err != nil {
 			return err
 		}
 		return writeReply(x.w, x.r, status, reply)
 	}
+}
+
+// perform does what a request asks for.
+func (s *Server) perform(x *exchange, op *protocol.Operation) (any, error) {
+	if s.cfg.Do == nil {
+		return nil, protocol.ErrUnavailable
+	}
+	in := protocol.Input{Path: x.params, Query: query(x.r.URL), Body: x.body}
+	return s.cfg.Do(protocol.WithRequestID(x.r.Context(), x.id), op, x.caller, in)
 }
 
 // query is the last value of each query parameter.

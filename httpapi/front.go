@@ -37,14 +37,10 @@ func (s *Server) serveFront(x *exchange) error {
 	if info.Name == "" {
 		info.Name = "Rookery"
 	}
-	scheme := "http"
-	if x.r.TLS != nil || s.cfg.SecureCookies {
-		scheme = "https"
-	}
 	var page bytes.Buffer
 	err := s.front.template.Execute(&page, map[string]any{
 		"Name": info.Name, "NeedsSetup": info.NeedsSetup, "Version": s.front.version,
-		"Origin": scheme + "://" + x.r.Host, "CSS": template.CSS(frontCSS), // #nosec G203 -- embedded, not input
+		"Origin": s.origin(x.r), "CSS": template.CSS(frontCSS), // #nosec G203 -- embedded, not input
 	})
 	if err != nil {
 		return err
@@ -56,4 +52,12 @@ func (s *Server) serveFront(x *exchange) error {
 	x.w.WriteHeader(http.StatusOK)
 	_, err = x.w.Write(page.Bytes())
 	return err
+}
+
+// origin is the address under which the client reached this server.
+func (s *Server) origin(r *http.Request) string {
+	if r.TLS != nil || s.cfg.SecureCookies {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
 }

@@ -29,6 +29,9 @@ var limitsOf = map[protocol.RateClass][]Limit{
 	protocol.RateRegister: buckets(3, 10),
 	protocol.RateSetup:    buckets(2, 5),
 	protocol.RateInvite:   buckets(5, 20),
+	protocol.RatePassword: buckets(2, 5),
+	protocol.RateReset:    buckets(3, 10),
+	protocol.RateExport:   {{"short", 1, time.Second}, {"medium", 3, time.Minute}, {"long", 10, time.Hour}},
 }
 
 func buckets(perSecond, perMinute int) []Limit {
@@ -61,6 +64,8 @@ type bucketView struct {
 // limiter counts hits.
 type limiter interface {
 	hit(ctx context.Context, key string, limits []Limit, now int64) verdict
+	// forget drops what was counted for a key.
+	forget(ctx context.Context, key string)
 }
 
 // hitBuckets counts one hit against the buckets of a key.
@@ -124,6 +129,13 @@ func (m *memoryLimiter) hit(_ context.Context, key string, limits []Limit, now i
 		s.keys[key] = state
 	}
 	return hitBuckets(state, limits, now)
+}
+
+func (m *memoryLimiter) forget(_ context.Context, key string) {
+	s := &m.shards[maphash.String(m.seed, key)%limitShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.keys, key)
 }
 
 // evict drops, of a few random keys, the one that matters least: the one whose

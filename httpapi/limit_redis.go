@@ -81,13 +81,33 @@ func (l *redisLimiter) hit(ctx context.Context, key string, limits []Limit, now 
 	}
 	v, err := l.count(ctx, key, limits)
 	if err != nil {
-		// One of the many requests that find out says so.
-		if was := l.paused.Load(); was <= now && l.paused.CompareAndSwap(was, now+redisPause.Milliseconds()) {
-			l.log.Warn("rate limits are not shared, Redis does not answer", "error", err)
-		}
+		l.pause(now, err)
 		return l.local.hit(ctx, key, limits, now)
 	}
 	return v
+}
+
+// forget drops a key here and there; while Redis is away it stays there until its
+// time is over.
+func (l *redisLimiter) forget(ctx context.Context, key string) {
+	l.local.forget(ctx, key)
+	now := time.Now().UnixMilli()
+	if now < l.paused.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.timeout)
+	defer cancel()
+	if err := l.client.Del(ctx, redisPrefix+key).Err(); err != nil {
+		l.pause(now, err)
+	}
+}
+
+// pause leaves Redis alone for a while. One of the many requests that find out
+// says so.
+func (l *redisLimiter) pause(now int64, err error) {
+	if was := l.paused.Load(); was <= now && l.paused.CompareAndSwap(was, now+redisPause.Milliseconds()) {
+		l.log.Warn("rate limits are not shared, Redis does not answer", "error", err)
+	}
 }
 
 func (l *redisLimiter) count(ctx context.Context, key string, limits []Limit) (verdict, error) {

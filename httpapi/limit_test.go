@@ -207,6 +207,21 @@ func (r *redisServer) limiter(t testing.TB) *redisLimiter {
 	return l
 }
 
+func TestForgetHits(t *testing.T) {
+	limits := []Limit{{"short", 1, time.Hour}}
+	for name, l := range map[string]limiter{"memory": newMemoryLimiter(), "redis": startRedis(t).limiter(t)} {
+		now := time.Now().UnixMilli()
+		l.hit(t.Context(), "k", limits, now)
+		if v := l.hit(t.Context(), "k", limits, now); v.refusedBy != 0 {
+			t.Errorf("%s: not refused", name)
+		}
+		l.forget(t.Context(), "k")
+		if v := l.hit(t.Context(), "k", limits, now); v.refusedBy != -1 {
+			t.Errorf("%s: not forgotten", name)
+		}
+	}
+}
+
 func TestRateLimitAnswers(t *testing.T) {
 	now := time.Now()
 	addr := start(t, Config{Now: func() time.Time { return now }}, nil)

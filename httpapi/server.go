@@ -33,7 +33,8 @@ type Server struct {
 	sockets *socketCounts
 	health  *prober
 	front   *frontPage
-	docs    *apiDocs // nil: not served
+	docs    *apiDocs      // nil: not served
+	exports chan struct{} // one for each export under way
 
 	described instanceCache
 	http      *http.Server
@@ -68,6 +69,7 @@ func New(cfg Config) *Server {
 	if cfg.APIDocs {
 		s.docs = newAPIDocs(s.cfg)
 	}
+	s.exports = make(chan struct{}, maxExports)
 	s.routes()
 	s.http = &http.Server{
 		Handler: s, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
@@ -109,6 +111,9 @@ func (s *Server) routes() {
 			public: op.Public || op.Name == protocol.SessionLogout.Name, // which reads its token itself
 		})
 	}
+	s.router.add("POST", "/reset", &route{
+		name: "POST /reset", handler: s.takeReset, limits: limitsOf[protocol.RateReset], public: true,
+	})
 	for _, own := range s.ownRoutes() {
 		s.router.add("GET", own.path, &route{name: own.path, handler: own.handle, limits: own.limits, public: true})
 	}
@@ -130,6 +135,7 @@ type ownRoute struct {
 func (s *Server) ownRoutes() []ownRoute {
 	own := []ownRoute{
 		{"/", nil, s.serveFront},
+		{"/reset", limitsOf[protocol.RateDefault], s.serveReset},
 		{"/healthz", nil, s.serveAlive},
 		{"/readyz", nil, s.serveReady},
 		{"/api", limitsOf[protocol.RateDefault], s.serveHello},

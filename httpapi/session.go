@@ -45,7 +45,9 @@ func (s *Server) sessionHandler(op *protocol.Operation) handler {
 	case protocol.SessionRevokeOthers.Name:
 		h = s.revokeOtherSessions
 	default:
-		return nil
+		if h = s.accountHandler(op); h == nil {
+			return nil
+		}
 	}
 	if s.cfg.DB == nil || s.cfg.Gate == nil {
 		return func(*exchange) error { return protocol.ErrUnavailable }
@@ -67,6 +69,10 @@ func (s *Server) login(x *exchange) error {
 	if err != nil && !isNotFound(err) {
 		return err
 	}
+	g, err := s.guess(x, strings.ToLower(username), row.ID)
+	if err != nil {
+		return err
+	}
 	ok, renew, err := s.cfg.Gate.Verify(ctx, row.Hash, password)
 	switch {
 	case err != nil:
@@ -81,7 +87,7 @@ func (s *Server) login(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	next.Session = session
+	next.Session, next.Network = session, g.network
 	replaced, ok, err := s.cfg.DB.OpenSession(ctx, next, row.Hash)
 	switch {
 	case err != nil:
@@ -91,6 +97,7 @@ func (s *Server) login(x *exchange) error {
 	case renew:
 		s.renewHash(x, row, password)
 	}
+	s.guessed(ctx, g)
 	s.ended(ctx, x, row.ID, endsOf(replaced, "logged in again")...)
 	return s.handOut(x, row.ID, row.Username, row.Role, session, token)
 }

@@ -48,7 +48,9 @@ type house struct {
 	ended []protocol.EndSessions
 }
 
-func newHouse(t testing.TB) *house {
+func newHouse(t testing.TB) *house { return newHouseWith(t, httpapi.Config{NoRateLimits: true}) }
+
+func newHouseWith(t testing.TB, cfg httpapi.Config) *house {
 	t.Helper()
 	h := &house{t: t, db: pgtest.New(t), ada: protocol.UserID(protocol.NewID[struct{}]())}
 	node, err := cluster.Start(t.Context(), cluster.Config{Registry: cluster.NewRegistry()})
@@ -71,20 +73,19 @@ func newHouse(t testing.TB) *house {
 		t.Fatal(err)
 	}
 	h.exec(`INSERT INTO app_user (id, username, password_hash) VALUES ($1, 'ada', $2)`, h.ada, hash)
-	srv := httptest.NewServer(httpapi.New(httpapi.Config{
-		DB: h.db, Gate: h.gate, NoRateLimits: true, Now: h.now,
-		Do: func(_ context.Context, _ *protocol.Operation, caller protocol.Caller, _ protocol.Input) (any, error) {
-			return &protocol.Text{Message: caller.UserID.String()}, nil
-		},
-		EndSockets: func(_ context.Context, user protocol.UserID, end protocol.EndSessions) error {
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			if user == h.ada {
-				h.ended = append(h.ended, end)
-			}
-			return nil
-		},
-	}))
+	cfg.DB, cfg.Gate, cfg.Now = h.db, h.gate, h.now
+	cfg.Do = func(_ context.Context, _ *protocol.Operation, caller protocol.Caller, _ protocol.Input) (any, error) {
+		return &protocol.Text{Message: caller.UserID.String()}, nil
+	}
+	cfg.EndSockets = func(_ context.Context, user protocol.UserID, end protocol.EndSessions) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if user == h.ada {
+			h.ended = append(h.ended, end)
+		}
+		return nil
+	}
+	srv := httptest.NewServer(httpapi.New(cfg))
 	t.Cleanup(srv.Close)
 	h.url = srv.URL
 	return h

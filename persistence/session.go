@@ -84,8 +84,7 @@ var (
 
 	sweepRefreshTokens = query(`DELETE FROM refresh_token WHERE expires_at < $1 OR consumed_at < $2`)
 	sweepRevoked       = query(`DELETE FROM revoked_token WHERE expires_at < $1`)
-
-	renewPasswordHash = query(`UPDATE app_user SET password_hash = $3 WHERE id = $1 AND password_hash = $2`)
+	sweepResets        = query(`DELETE FROM password_reset WHERE expires_at < $1`)
 )
 
 // RefreshToken is a refresh token on its way into the database.
@@ -100,6 +99,7 @@ type RefreshToken struct {
 	Address   string             // empty: unknown
 	AccessFor time.Duration      // lifetime of access tokens: how long a revocation matters
 	Session   protocol.SessionID // of a login; ignored by rotation
+	Network   string             // of a login: where it comes from; ignored by rotation
 }
 
 // OpenSession stores the first refresh token of a login whose password was
@@ -123,13 +123,41 @@ func (db *DB) OpenSession(ctx context.Context, t RefreshToken, hash string) (end
 		if err := endSessions(ctx, tx, t.User, ended, t.At, t.AccessFor); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, insertRefreshToken, t.ID, t.User, t.Session, t.Hash[:], t.At, t.Expires, t.Device, t.Agent, orNull(t.Address))
-		return err
+		b := &pgx.Batch{}
+		b.Queue(insertRefreshToken, t.ID, t.User, t.Session, t.Hash[:], t.At, t.Expires, t.Device, t.Agent, orNull(t.Address))
+		b.Queue(noteLoginPlace, t.User, t.Network, t.At)
+		b.Queue(boundLoginPlaces, t.User, maxPlaces)
+		return tx.SendBatch(ctx, b).Close()
 	})
 	if err != nil {
 		return nil, false, oneLine(fmt.Errorf("open session: %w", err))
 	}
 	return ended, ok, nil
+}
+
+// RestartSession replaces all refresh tokens of a login by a new one. It reports
+// false when the account has been banned or left.
+func (db *DB) RestartSession(ctx context.Context, t RefreshToken) (ok bool, err error) {
+	err = db.InTx(ctx, func(tx pgx.Tx) error {
+		var role string
+		if err := tx.QueryRow(ctx, lockAccount, t.User).Scan(&role); err != nil {
+			return none(err)
+		}
+		entered, err := tx.Exec(ctx, lockEntry, t.User)
+		if err != nil || entered.RowsAffected() == 0 {
+			return err
+		}
+		ok = true
+		b := &pgx.Batch{}
+		b.Queue(deleteFamily, t.User, []protocol.SessionID{t.Session})
+		b.Queue(noteLoginPlace, t.User, t.Network, t.At)
+		b.Queue(insertRefreshToken, t.ID, t.User, t.Session, t.Hash[:], t.At, t.Expires, t.Device, t.Agent, orNull(t.Address))
+		return tx.SendBatch(ctx, b).Close()
+	})
+	if err != nil {
+		return false, oneLine(fmt.Errorf("restart session: %w", err))
+	}
+	return ok, nil
 }
 
 // Rotation is what came of a refresh.
@@ -326,22 +354,16 @@ func (db *DB) session(ctx context.Context, sql string, args ...any) (protocol.Se
 }
 
 // SweepSessions deletes what can't matter any more: refresh tokens that expired
-// or were consumed more than a week ago, and revocations of expired tokens.
+// or were consumed more than a week ago, revocations of expired tokens, old reset
+// links and places.
 func (db *DB) SweepSessions(ctx context.Context, now protocol.Instant) error {
 	b := &pgx.Batch{}
 	b.Queue(sweepRefreshTokens, now, protocol.InstantOf(now.Time().Add(-keepConsumed)))
 	b.Queue(sweepRevoked, now)
+	b.Queue(sweepResets, now)
+	b.Queue(sweepLoginPlaces, protocol.InstantOf(now.Time().Add(-keepPlaces)))
 	if err := db.pool.SendBatch(ctx, b).Close(); err != nil {
 		return oneLine(fmt.Errorf("sweep sessions: %w", err))
-	}
-	return nil
-}
-
-// RenewPasswordHash replaces a hash of an older kind, unless it has changed
-// meanwhile.
-func (db *DB) RenewPasswordHash(ctx context.Context, user protocol.UserID, old, renewed string) error {
-	if _, err := db.pool.Exec(ctx, renewPasswordHash, user, old, renewed); err != nil {
-		return oneLine(fmt.Errorf("renew password hash: %w", err))
 	}
 	return nil
 }

@@ -1,5 +1,7 @@
 package protocol
 
+import "net/netip"
+
 // Caller is who asks, as established by the edge from a token; never from the
 // request itself. The zero Caller is nobody.
 type Caller struct {
@@ -15,3 +17,18 @@ type Caller struct {
 
 // Anonymous reports whether no user stands behind the call.
 func (c Caller) Anonymous() bool { return c.UserID.IsZero() }
+
+// Network is what stands for the caller's address where addresses are counted or
+// remembered: of IPv6 a customer has a whole /64.
+func (c Caller) Network() string {
+	a, err := netip.ParseAddr(c.Address)
+	if err != nil {
+		return ""
+	}
+	if a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.Addr().String()
+		}
+	}
+	return a.String()
+}

@@ -65,6 +65,11 @@ const (
 	RateSetup
 	RateInvite
 	RateExempt
+
+	// Beyond the contract.
+	RatePassword // the own password has to be given
+	RateReset    // a reset link is used
+	RateExport
 )
 
 // EventGroup names a throttle group of Socket.IO events.
@@ -93,6 +98,7 @@ type Operation struct {
 	Locate Locator
 
 	Public     bool     // no token needed
+	RESTOnly   bool     // not over sockets: it takes a password, sets cookies or streams a file
 	Permission Action   // zero: any user
 	Resource   Resource // what Permission is checked on
 

@@ -82,6 +82,7 @@ var (
 // user, or of Everybody: role, ban or revocations changed. Answered with *Done.
 type AccountChanged struct {
 	User UserID `json:"u"`
+	From string `json:"f"` // node that tells it
 }
 
 // Everybody stands for all users where users are named whose accounts changed.

@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -22,11 +21,6 @@ const locations = 1 << 16
 // Asker reaches actors. *cluster.Node is one.
 type Asker interface {
 	Ask(ctx context.Context, kind, id string, msg any) (any, error)
-}
-
-// Hasher makes password hashes. *gate.Passwords is one.
-type Hasher interface {
-	Hash(ctx context.Context, password string) (string, error)
 }
 
 // Config is what a Dispatcher works with. Cluster, DB and Passwords are needed.
@@ -109,7 +103,7 @@ func (d *Dispatcher) shown(ctx context.Context, op *protocol.Operation, caller p
 func (d *Dispatcher) do(ctx context.Context, op *protocol.Operation, caller protocol.Caller, in Input) (any, error) {
 	p := d.plans[op.Name]
 	switch {
-	case p == nil, op.Debug && !d.cfg.Debug:
+	case p == nil, op.Debug && !d.cfg.Debug, op.RESTOnly && !caller.Conn.IsZero():
 		return nil, unknownOperation
 	case caller.Anonymous() && !op.Public:
 		return nil, protocol.ErrUnauthorized
@@ -160,33 +154,4 @@ func (d *Dispatcher) edge(ctx context.Context, p *plan, caller protocol.Caller, 
 func permitted(op *protocol.Operation, caller protocol.Caller) bool {
 	return op.Permission == protocol.ActionNone || caller.Owner ||
 		op.Resource == protocol.ResourceInstance && caller.Actions.Has(op.Permission)
-}
-
-// maxPassword bounds what is hashed, in bytes; the contract has no maximum for
-// the password of the first owner.
-const maxPassword = 1024
-
-// hashPassword replaces a password by its hash: actors never hash. It leaves no
-// password in the command, valid or not.
-func (d *Dispatcher) hashPassword(ctx context.Context, msg any) error {
-	switch cmd := msg.(type) {
-	case *protocol.Command[protocol.RegisterUser]:
-		return d.hashInto(ctx, &cmd.Req.Password, &cmd.Req.Hash, "password", &cmd.Invalid)
-	case *protocol.Command[protocol.SetupInstance]:
-		return d.hashInto(ctx, &cmd.Req.AdminPassword, &cmd.Req.Hash, "adminPassword", &cmd.Invalid)
-	}
-	return nil
-}
-
-func (d *Dispatcher) hashInto(ctx context.Context, password, hash *string, field string, invalid **protocol.Error) (err error) {
-	plain := *password
-	*password = ""
-	if *invalid == nil && len(plain) > maxPassword {
-		*invalid = protocol.Invalid([]protocol.FieldError{{Field: field, Rule: "maxLength",
-			Message: fmt.Sprintf("%s must be shorter than or equal to %d characters", field, maxPassword)}})
-	}
-	if *invalid == nil {
-		*hash, err = d.cfg.Passwords.Hash(ctx, plain)
-	}
-	return err
 }

@@ -8,6 +8,7 @@ import (
 
 // answers are the rows that need no actor: reads of one's own rows.
 var answers = map[string]func(ctx context.Context, d *Dispatcher, cmd any) (any, error){
+	protocol.AccountResetLink.Name:   accountResetLink,
 	protocol.CommunityMine.Name:      communityMine,
 	protocol.CommunityList.Name:      communityList,
 	protocol.CommunityPages.Name:     communityPages,

@@ -11,10 +11,9 @@ import (
 func props(g *Gate) *actor.Props {
 	return actor.PropsFromFunc(func(ctx actor.Context) {
 		if m, ok := ctx.Message().(*protocol.AccountChanged); ok {
-			if m.User == protocol.Everybody {
-				g.accounts.forgetAll()
-			} else {
-				g.accounts.forget(m.User)
+			g.forget(m.User)
+			if m.From == g.cfg.Node.ID() { // one node tells it, not all
+				g.bulletin.tell(m.User)
 			}
 			cluster.Reply(ctx, &protocol.Done{})
 		}

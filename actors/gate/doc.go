@@ -13,6 +13,9 @@
 // and logins must not be able to take all of either. The actor's turns never
 // block: they drop a cache entry and acknowledge.
 //
+// With Redis two more goroutines tell and hear of changes; no request waits for
+// either.
+//
 // # What it does not do
 //
 // It stores nothing and decides nothing about communities. Sessions (rotation,
@@ -26,6 +29,13 @@
 //   - A change is told to every node and acknowledged (Forget) before whoever made
 //     it gets his answer; a node that is cut off goes on with what it knows for at
 //     most the cache's 10 s (2026-11).
+//   - Revocations stand in Postgres. Redis, when there is one, only carries the news
+//     that an account changed to nodes that gossip has lost; accounts themselves are
+//     not cached there: a load is one query per user, node and 10 s, and an entry of
+//     a Redis that was away would have to be distrusted anyway. Whoever could not
+//     hear Redis for a while forgets all it knows (2026-11).
+//   - A ban is told before a revocation: it revokes what was handed out, so that an
+//     old token is not good again after it (2026-11).
 //   - A load that began before a Forget must not fill the cache after it, so every
 //     entry carries the generation of its shard, and a Forget moves it on (2026-11).
 //   - The signature of a token is checked once per node, its expiry and its account

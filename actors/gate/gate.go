@@ -10,6 +10,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/rookery-chat/rookery/cluster"
 	"github.com/rookery-chat/rookery/persistence"
@@ -47,6 +48,9 @@ type Config struct {
 	Hashing int
 	// CacheFor is how long an account's state is believed; zero: 10 s.
 	CacheFor time.Duration
+	// Redis carries changes to nodes that gossip does not reach; nil: nothing does,
+	// and they are known there after CacheFor.
+	Redis redis.UniversalClient
 }
 
 // Gate establishes who calls. *Passwords does the work on passwords.
@@ -58,6 +62,7 @@ type Gate struct {
 	now      func() time.Time
 	accounts *accounts
 	verified *lru.Cache[tokenKey, access]
+	bulletin bulletin
 }
 
 // verifiedTokens bounds the tokens that are not verified again: some 250 bytes
@@ -88,11 +93,19 @@ func New(cfg Config) (*Gate, error) {
 	if g.verified, err = lru.New[tokenKey, access](verifiedTokens); err != nil {
 		return nil, fmt.Errorf("make token cache: %w", err)
 	}
+	g.bulletin = alone{}
+	if cfg.Redis != nil {
+		g.bulletin = newRedisBulletin(cfg.Redis, g.log, g.forget, g.accounts.forgetAll)
+	}
 	if _, err := cfg.Node.Spawn(actorName, props(g)); err != nil {
+		g.bulletin.close()
 		return nil, fmt.Errorf("start gate: %w", err)
 	}
 	return g, nil
 }
+
+// Close ends what listens to Redis, which must still be open.
+func (g *Gate) Close() { g.bulletin.close() }
 
 // Authenticate tells who stands behind an access token. Every refusal is a
 // *protocol.Error; anything else means that it could not be found out.
@@ -138,11 +151,21 @@ func (g *Gate) loadAccount(user protocol.UserID) (*account, error) {
 	return a, nil
 }
 
+// forget drops what this node knows of a user, or of everybody.
+func (g *Gate) forget(user protocol.UserID) {
+	if user == protocol.Everybody {
+		g.accounts.forgetAll()
+		return
+	}
+	g.accounts.forget(user)
+}
+
 // Forget makes every node drop what it knows of a user, and waits until they
 // have: from then on no node lets through what the account's rows refuse. Nodes
 // that do not answer within two seconds are taken for dead.
 func (g *Gate) Forget(ctx context.Context, user protocol.UserID) {
 	g.accounts.forget(user)
+	g.bulletin.tell(user)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), forgetTimeout)
 	defer cancel()
 	var all sync.WaitGroup
@@ -151,7 +174,7 @@ func (g *Gate) Forget(ctx context.Context, user protocol.UserID) {
 			continue
 		}
 		all.Go(func() {
-			if _, err := g.cfg.Node.AskNode(ctx, m.ID, actorName, &protocol.AccountChanged{User: user}); err != nil {
+			if _, err := g.cfg.Node.AskNode(ctx, m.ID, actorName, &protocol.AccountChanged{User: user, From: g.cfg.Node.ID()}); err != nil {
 				g.log.Warn("gate did not answer", "node", m.ID, "error", err)
 			}
 		})

@@ -38,6 +38,8 @@ func New() *turn.Kind[State] {
 	turn.On(k, protocol.UserBan, (*State).banUser, turn.Structural)
 	turn.On(k, protocol.UserDelete, (*State).deleteAccount, turn.Structural)
 	turn.On(k, protocol.UserRole, (*State).setRole, turn.Structural)
+	turn.On(k, protocol.AccountDelete, (*State).leaveInstance, turn.Structural)
+	turn.On(k, protocol.AccountReset, (*State).resetPassword, turn.Structural)
 	turn.OnMessage(k, (*State).endAgain)
 	turn.OnMessage(k, (*State).sweepLeaving)
 	turn.OnMessage(k, (*State).finishLeaving)

@@ -30,6 +30,12 @@ func (s *State) deleteAccount(t turn.Turn, req protocol.DeleteUser) (turn.Outcom
 	return s.deleteUser(t, req.ID, &protocol.Success{Success: true}), nil
 }
 
+// leaveInstance deletes the caller's own account; the edge has checked the
+// password.
+func (s *State) leaveInstance(t turn.Turn, _ protocol.DeleteAccount) (turn.Outcome, error) {
+	return s.deleteUser(t, t.Caller.UserID, &protocol.Success{Success: true}), nil
+}
+
 // deleteUser deletes an account in two steps. The first decides, and from then
 // on nobody enters it; the second takes the name off the messages, which may be
 // many, and deletes. It does not hold up other changes of the instance.

@@ -167,7 +167,7 @@ func (a *activation[S]) afterGates(users []protocol.UserID, reply func(any, erro
 			for _, m := range a.env.Node.View().Members {
 				for _, u := range users {
 					all.Go(func() {
-						if _, err := a.env.Node.AskNode(ctx, m.ID, gateName, &protocol.AccountChanged{User: u}); err != nil {
+						if _, err := a.env.Node.AskNode(ctx, m.ID, gateName, &protocol.AccountChanged{User: u, From: a.env.Node.ID()}); err != nil {
 							a.log().Warn("gate did not answer", "node", m.ID, "error", err)
 						}
 					})

@@ -117,12 +117,7 @@ func (s *State) disconnect(_ turn.Turn, m *protocol.Disconnect) (turn.Outcome, e
 // node: also those that have not registered with this activation. From now on
 // they don't count and can't come back.
 func (s *State) endSessions(_ turn.Turn, m *protocol.EndSessions) (turn.Outcome, error) {
-	for i := range s.sockets {
-		k := &s.sockets[i]
-		if (m.Session.IsZero() || k.session == m.Session) && (m.Token.IsZero() || k.token == m.Token) {
-			k.closing = true
-		}
-	}
+	s.closing(m.Session, m.Token)
 	return turn.Outcome{
 		Closes:     []protocol.CloseSockets{{User: s.user.ID, Session: m.Session, Token: m.Token, Reason: m.Reason}},
 		Everywhere: true,
@@ -130,13 +125,21 @@ func (s *State) endSessions(_ turn.Turn, m *protocol.EndSessions) (turn.Outcome,
 	}, nil
 }
 
+// closing marks the sockets of a login, of an access token, or all.
+func (s *State) closing(session protocol.SessionID, token protocol.AnyID) {
+	for i := range s.sockets {
+		k := &s.sockets[i]
+		if (session.IsZero() || k.session == session) && (token.IsZero() || k.token == token) {
+			k.closing = true
+		}
+	}
+}
+
 // accountGone closes the sockets of a deleted account and announces at once that
 // it is offline, while its communities still know it.
 func (s *State) accountGone(t turn.Turn, m *protocol.AccountGone) (turn.Outcome, error) {
 	s.missing = true
-	for i := range s.sockets {
-		s.sockets[i].closing = true
-	}
+	s.closing(protocol.SessionID{}, protocol.AnyID{})
 	s.online = false
 	s.absence++ // ends a grace period
 	out, err := s.announcePresence(t, &announce{})

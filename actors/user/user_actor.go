@@ -74,6 +74,7 @@ func New(cfg Config) *turn.Kind[State] {
 	turn.OnMessage(k, (*State).disconnect)
 	turn.OnMessage(k, (*State).endSessions)
 	turn.OnMessage(k, (*State).accountGone)
+	turn.On(k, protocol.AccountPassword, (*State).changePassword, turn.Structural)
 	turn.OnMessage(k, (*State).sweepSockets)
 	turn.OnMessage(k, (*State).settle)
 

@@ -213,8 +213,8 @@ func TestMatrixNative(t *testing.T) {
 	})
 }
 
-// restOnly rows are about cookies and headers, and have no other form.
-func (r row) restOnly() bool { return strings.HasPrefix(r.name, "session.") }
+// restOnly rows are about cookies, headers, passwords and files, and have no other form.
+func (r row) restOnly() bool { return r.op.RESTOnly || strings.HasPrefix(r.name, "session.") }
 
 // TestMatrixOnTwoNodes performs what is allowed through each of two nodes: for
 // about half of the scenes the owner of the state is on the other one.

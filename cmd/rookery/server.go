@@ -132,7 +132,7 @@ func (s *server) joinCluster(ctx context.Context, keys *secrets) error {
 		Prepare: func(n *cluster.Node) (err error) {
 			env.Node, s.node = n, n
 			s.gate, err = gate.New(gate.Config{
-				AccessSecret: []byte(keys.Access), RefreshSecret: []byte(keys.Refresh), DB: s.db, Node: n, Log: s.log,
+				AccessSecret: []byte(keys.Access), RefreshSecret: []byte(keys.Refresh), DB: s.db, Node: n, Log: s.log, Redis: s.redis,
 			})
 			if err != nil {
 				return err
@@ -298,6 +298,7 @@ func (s *server) stop() {
 	note("leave the cluster", s.node.Stop(closing))
 	s.sockets.Close()
 	s.poller.Close()
+	s.gate.Close()
 	if s.redis != nil {
 		note("close redis", s.redis.Close())
 	}
@@ -319,6 +320,9 @@ func (s *server) abandon() {
 	}
 	if s.writer != nil {
 		_ = s.writer.Close(ctx)
+	}
+	if s.gate != nil {
+		s.gate.Close()
 	}
 	if s.sockets != nil {
 		s.sockets.Close()
