@@ -38,6 +38,8 @@ type Config struct {
 	MaxConns int
 	// Log receives what is worth telling an operator; silent when nil.
 	Log *slog.Logger
+	// Tracer is told of every statement of the pool; may be nil.
+	Tracer pgx.QueryTracer
 }
 
 // DB is the one handle to the database: the pool for reads and structural changes,
@@ -80,6 +82,9 @@ func configure(pc *pgxpool.Config, cfg Config) {
 		pc.ConnConfig.ConnectTimeout = connectTimeout
 	}
 	pc.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	if cfg.Tracer != nil {
+		pc.ConnConfig.Tracer = cfg.Tracer
+	}
 	// Every connection has a name of its own, by which the writer finds a session that it
 	// lost (see Writer) and an operator finds it in pg_stat_activity.
 	pc.BeforeConnect = func(_ context.Context, cc *pgx.ConnConfig) error {

@@ -192,12 +192,11 @@ type ChannelOpened struct {
 	Announce  bool        `json:"a"` // send channelCreated to the user's sockets
 }
 
-// ChannelClosed tells a user actor that its user can see a channel no longer.
-// Answered with *Done.
+// ChannelClosed tells a user actor that its user can see into a channel no
+// longer: his sockets leave it and get channelDeleted. Answered with *Done.
 type ChannelClosed struct {
 	Community CommunityID `json:"c"`
 	Channel   ChannelID   `json:"ch"`
-	Announce  bool        `json:"a"` // send channelDeleted to the user's sockets
 }
 
 // NotMember tells a user actor that its user is not in a community that it says

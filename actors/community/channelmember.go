@@ -133,14 +133,12 @@ func (s *State) closeTo(t turn.Turn, user protocol.UserID, c protocol.Channel) (
 }
 
 // showOutOf makes the sockets leave a channel, even when the user's actor does
-// not answer. Whoever manages channels still sees it.
+// not answer.
 func (s *State) showOutOf(c protocol.Channel, user protocol.UserID, confirmed bool) turn.Outcome {
 	return turn.Outcome{
 		Asks: []turn.Ask{{
 			Kind: protocol.KindUser, ID: user.String(),
-			Msg: &protocol.ChannelClosed{
-				Community: s.id, Channel: c.ID, Announce: !s.roster.actions(user).Has(protocol.ActionUpdateChannel),
-			},
+			Msg: &protocol.ChannelClosed{Community: s.id, Channel: c.ID},
 		}},
 		Then: func(_ turn.Turn, answers []turn.Answer) (turn.Outcome, error) {
 			if !confirmed {

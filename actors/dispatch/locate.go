@@ -82,6 +82,8 @@ var unfoundTexts = map[string]string{
 
 	protocol.CommunityRemove.Name:    "Community not found",
 	protocol.ChannelMemberLeave.Name: "Channel not found",
+	protocol.ChannelMoveUp.Name:      "Channel not found",
+	protocol.ChannelMoveDown.Name:    "Channel not found",
 }
 
 // notFound is what owners are told of what is not there.

@@ -56,13 +56,8 @@ func (s *State) channelClosed(_ turn.Turn, m *protocol.ChannelClosed) (turn.Outc
 	if s.missing {
 		return turn.Outcome{}, nil
 	}
-	out := turn.Outcome{Rooms: s.leave(protocol.ChannelTopic(m.Channel))}
-	if !m.Announce {
-		return out, nil
-	}
 	e, err := s.event("channelDeleted", protocol.ChannelDeleted{CommunityID: m.Community, ChannelID: m.Channel})
-	out.Events = []protocol.Event{e}
-	return out, err
+	return turn.Outcome{Rooms: s.leave(protocol.ChannelTopic(m.Channel)), Events: []protocol.Event{e}}, err
 }
 
 // notMember reads again in which communities the user is: one of them has said
