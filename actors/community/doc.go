@@ -10,7 +10,8 @@
 //
 // State is touched in turns of the actor only. Changes are structural turns:
 // committed in one fenced transaction first, then applied to the state, then
-// announced, then answered. Two structural turns of one community never overlap,
+// announced, then answered. What takes rights away (a departure, a channel made
+// private, a deletion) is answered when the channels have confirmed it. Two structural turns of one community never overlap,
 // so a handler may decide (the next position, whether a name is free) before its
 // transaction runs.
 //
@@ -30,6 +31,12 @@
 //     they rise across activations too. A new activation can't know who holds
 //     answers of the one before, so it treats every channel as a holder until
 //     that channel has confirmed a change (2026-11).
+//   - Deleting hides at once, by a mark on the row, and removes later in pieces: a
+//     transaction over a million messages would hold up everybody (2026-11).
+//   - Events of private channels go to the channel's own room and to the members
+//     who manage channels, not to the community: others must not learn that there
+//     is one. One that becomes private empties its room of all who are not inside,
+//     and for those it is as if it had been deleted (2026-11).
 //   - Presence is a hint that heals itself: users say that they are online every
 //     few minutes, whoever is not heard of is asked and then forgotten (2026-11).
 package community

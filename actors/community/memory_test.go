@@ -77,9 +77,8 @@ func TestLargeCommunity(t *testing.T) {
 	for u := range w.s.roster.members {
 		w.s.online[u] = w.now
 	}
-	full, s := heap(), w.s
-	list, known := len(s.channels), len(s.roster.members)
-	w.s, s = nil, nil
+	full, list, known := heap(), len(w.s.channels), len(w.s.roster.members)
+	w.s = nil
 	used := full - heap()
 	w.activate(id)
 	t.Logf("%d members, %d channels: loaded in %v, %.1f MB with everybody online", known, list, took, float64(used)/(1<<20))
@@ -101,7 +100,6 @@ func TestLargeCommunity(t *testing.T) {
 		}
 		t.Logf("searching %q found %d in %v", text, len(list), time.Since(start))
 	}
-	start = time.Now()
 	if _, err := w.s.listChannels(w.turn(protocol.Caller{UserID: window[0].UserID}), protocol.ListChannels{}); err != nil {
 		t.Fatal(err)
 	}

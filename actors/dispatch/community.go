@@ -17,7 +17,8 @@ func communityPages(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
 	page := &protocol.CommunityPage{Communities: []protocol.CommunityStats{}}
 	var after protocol.CommunityID
 	if req.ContinuationToken != "" {
-		if err := after.UnmarshalText([]byte(req.ContinuationToken)); err != nil || after.IsZero() {
+		id, _ := protocol.ParseID[struct{}](req.ContinuationToken) // zero for what is no id
+		if after = protocol.CommunityID(id); after.IsZero() {
 			return page, nil // names no place
 		}
 	}
@@ -37,22 +38,17 @@ func communityInspect(ctx context.Context, d *Dispatcher, cmd any) (any, error) 
 	return found(d.cfg.DB.CommunityDetail(ctx, cmd.(*protocol.Command[protocol.InspectCommunity]).Req.ID))
 }
 
-// What is deleted is not looked for where it was. Other nodes may still do so:
-// their actors then say that there is nothing.
-
-func finishCommunityDelete(_ context.Context, d *Dispatcher, cmd, _ any) (any, error) {
-	d.forgetCommunity(cmd.(*protocol.Command[protocol.DeleteCommunity]).Req.ID)
-	return nil, nil
-}
-
-func finishCommunityRemove(_ context.Context, d *Dispatcher, cmd, _ any) (any, error) {
-	d.forgetCommunity(cmd.(*protocol.Command[protocol.RemoveCommunity]).Req.ID)
-	return nil, nil
-}
-
-func finishChannelDelete(_ context.Context, d *Dispatcher, cmd, _ any) (any, error) {
-	d.channels.Remove(cmd.(*protocol.Command[protocol.DeleteChannel]).Req.ID)
-	return nil, nil
+// forget looks no longer for what was deleted where it was. Other nodes may
+// still do so: their actors then say that there is nothing.
+func (d *Dispatcher) forget(cmd any) {
+	switch m := cmd.(type) {
+	case *protocol.Command[protocol.DeleteCommunity]:
+		d.forgetCommunity(m.Req.ID)
+	case *protocol.Command[protocol.RemoveCommunity]:
+		d.forgetCommunity(m.Req.ID)
+	case *protocol.Command[protocol.DeleteChannel]:
+		d.channels.Remove(m.Req.ID)
+	}
 }
 
 func (d *Dispatcher) forgetCommunity(id protocol.CommunityID) {

@@ -20,10 +20,7 @@ var finishers = map[string]func(ctx context.Context, d *Dispatcher, cmd, reply a
 	protocol.ChannelMemberList.Name: finishChannelMembers,
 	protocol.ChannelMemberGet.Name:  finishChannelMember,
 
-	protocol.CommunityDelete.Name: finishCommunityDelete,
-	protocol.CommunityRemove.Name: finishCommunityRemove,
-	protocol.ChannelDelete.Name:   finishChannelDelete,
-	protocol.RoleUsers.Name:       finishRoleUsers,
+	protocol.RoleUsers.Name: finishRoleUsers,
 }
 
 func (d *Dispatcher) finish(ctx context.Context, op *protocol.Operation, cmd, reply any) (any, error) {
@@ -32,6 +29,7 @@ func (d *Dispatcher) finish(ctx context.Context, op *protocol.Operation, cmd, re
 	}
 	switch reply.(type) {
 	case *protocol.Done, *protocol.None:
+		d.forget(cmd)
 		return nil, nil
 	}
 	return reply, nil

@@ -122,7 +122,6 @@ func TestNotMember(t *testing.T) {
 	if !slices.Equal(w.s.communities, []protocol.CommunityID{barn}) || w.s.version == version {
 		t.Errorf("communities = %v", w.s.communities)
 	}
-	version = w.s.version
 	w.run(w.s.notMember(w.turn(), &protocol.NotMember{Community: nest}))
 	w.run(w.s.notMember(w.turn(), &protocol.NotMember{Community: barn})) // what is stored counts
 	if !slices.Equal(w.s.communities, []protocol.CommunityID{barn}) {

@@ -15,7 +15,6 @@ func Chores(db *persistence.DB) []Chore {
 	return []Chore{
 		{"session.sweep", "0 6 * * *", whole(db.SweepSessions)},
 		{"secret.sweep", "10 * * * *", whole(db.SweepSecrets)},
-		{"community.purge", "*/5 * * * *", purge(db)},
 		{"lease.sweep", "30 4 * * *", db.SweepLeases},
 		{"storage.recount", "0 3 * * *", func(ctx context.Context, _ protocol.Instant) (bool, error) {
 			_, err := db.RecountStorage(ctx)
@@ -27,13 +26,6 @@ func Chores(db *persistence.DB) []Chore {
 			return db.PurgeDeleted(ctx, purgeChunk)
 		}},
 	}
-}
-
-// purgeStep is how many rows of deleted channels and communities go at once.
-const purgeStep = 500
-
-func purge(db *persistence.DB) func(context.Context, protocol.Instant) (bool, error) {
-	return func(ctx context.Context, _ protocol.Instant) (bool, error) { return db.PurgeDeleted(ctx, purgeStep) }
 }
 
 // whole makes a step of work that is done in one go.
