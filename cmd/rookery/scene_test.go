@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rookery-chat/rookery/actors/rules"
+	"github.com/rookery-chat/rookery/persistence"
 	"github.com/rookery-chat/rookery/protocol"
 )
 
@@ -346,6 +347,7 @@ func (g *stage) goneScene(t *testing.T, rows []row) *scene {
 			t.Fatalf("take the scene down: %v", err)
 		}
 	}
+	g.purge(t)
 	var ids []protocol.AnyID
 	for name := range s.vars {
 		if id, err := protocol.ParseID[struct{}](s.vars[name]); err == nil {
@@ -358,4 +360,25 @@ func (g *stage) goneScene(t *testing.T, rows []row) *scene {
 		}
 	}
 	return s
+}
+
+// purge does what the server does every minute: what it deleted is removed now,
+// and not while a test compares tables.
+func (g *stage) purge(t *testing.T) {
+	t.Helper()
+	ctx := within(t)
+	db, err := persistence.Open(ctx, persistence.Config{URL: g.db.Config().ConnString(), MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for {
+		more, err := db.PurgeDeleted(ctx, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !more {
+			return
+		}
+	}
 }
