@@ -36,8 +36,6 @@ var (
 
 	selectRoleKnown = query(`SELECT EXISTS (SELECT FROM role WHERE id = $1)`)
 
-	selectUserKnown = query(`SELECT EXISTS (SELECT FROM app_user WHERE id = $1)`)
-
 	// Only members have roles, whatever assignments say.
 	selectRolesInCommunity = query(`
 		SELECT r.id, r.name, r.actions, r.created_at, r.is_default
@@ -120,18 +118,9 @@ func (db *DB) UnassignRole(ctx context.Context, owner Owner, community protocol.
 // RoleKnown reports whether there is a role with the id, of whatever community
 // or of the instance.
 func (db *DB) RoleKnown(ctx context.Context, id protocol.RoleID) (bool, error) {
-	return db.known(ctx, selectRoleKnown, id, "look for role")
-}
-
-// UserKnown reports whether there is such an account.
-func (db *DB) UserKnown(ctx context.Context, id protocol.UserID) (bool, error) {
-	return db.known(ctx, selectUserKnown, id, "look for user")
-}
-
-func (db *DB) known(ctx context.Context, sql string, id any, doing string) (bool, error) {
 	var known bool
-	if err := db.pool.QueryRow(ctx, sql, id).Scan(&known); err != nil {
-		return false, oneLine(fmt.Errorf("%s: %w", doing, err))
+	if err := db.pool.QueryRow(ctx, selectRoleKnown, id).Scan(&known); err != nil {
+		return false, oneLine(fmt.Errorf("look for role %s: %w", id, err))
 	}
 	return known, nil
 }

@@ -39,6 +39,7 @@ const (
 	LocateDirect  Locator = iota // the field is the actor's id
 	LocateMessage                // a message id: its channel
 	LocateChannel                // a channel id: its community
+	LocateAlias                  // an alias group's id: its community
 )
 
 // Resource is the kind of thing that a permission is checked on.
@@ -51,6 +52,7 @@ const (
 	ResourceCommunity
 	ResourceChannel
 	ResourceMessage
+	ResourceAliasGroup
 )
 
 // RateClass names a set of HTTP limits.

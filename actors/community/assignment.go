@@ -58,7 +58,7 @@ func (s *State) assignRole(t turn.Turn, req protocol.AssignRole) (turn.Outcome, 
 func (s *State) notMember(user protocol.UserID) turn.Outcome {
 	db := s.db
 	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
-		known, err := db.UserKnown(ctx, user)
+		known, err := db.UserExists(ctx, user)
 		switch {
 		case err != nil:
 			return nil, err

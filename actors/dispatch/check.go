@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"regexp"
 	"strings"
 	"time"
 
@@ -206,6 +207,17 @@ func jsDate(v value) (protocol.Instant, bool) {
 	default: // no date
 	}
 	return 0, false
+}
+
+// isoDate is how a date in ISO 8601 begins; the rest is the business of jsDate.
+var isoDate = regexp.MustCompile(`^\d{4}(-\d{2}(-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?)?)?$`)
+
+func isISODate(v value) bool {
+	if v.kind != text || !isoDate.MatchString(v.str) {
+		return false
+	}
+	_, ok := jsDate(v)
+	return ok
 }
 
 func inRange(t time.Time) (protocol.Instant, bool) {

@@ -41,6 +41,7 @@ type Dispatcher struct {
 	plans    map[string]*plan
 	messages *lru.Cache[protocol.MessageID, protocol.ChannelID]
 	channels *lru.Cache[protocol.ChannelID, protocol.CommunityID]
+	aliases  *lru.Cache[protocol.AliasGroupID, protocol.CommunityID]
 
 	communities *lru.Cache[protocol.CommunityID, protocol.CommunityID] // that exist
 
@@ -60,6 +61,7 @@ func New(cfg Config) *Dispatcher {
 	}
 	d.messages = newCache[protocol.MessageID, protocol.ChannelID]()
 	d.channels = newCache[protocol.ChannelID, protocol.CommunityID]()
+	d.aliases = newCache[protocol.AliasGroupID, protocol.CommunityID]()
 	d.communities = newCache[protocol.CommunityID, protocol.CommunityID]()
 	return d
 }

@@ -20,7 +20,13 @@ var finishers = map[string]func(ctx context.Context, d *Dispatcher, cmd, reply a
 	protocol.ChannelMemberList.Name: finishChannelMembers,
 	protocol.ChannelMemberGet.Name:  finishChannelMember,
 
-	protocol.RoleUsers.Name: finishRoleUsers,
+	protocol.RoleUsers.Name:          finishRoleUsers,
+	protocol.ModerationBans.Name:     finishBans,
+	protocol.ModerationTimeouts.Name: finishTimeouts,
+	protocol.ModerationLogs.Name:     finishModerationLog,
+	protocol.PinList.Name:            finishPins,
+	protocol.AliasList.Name:          finishAliases,
+	protocol.AliasGet.Name:           finishAlias,
 }
 
 func (d *Dispatcher) finish(ctx context.Context, op *protocol.Operation, cmd, reply any) (any, error) {

@@ -43,6 +43,12 @@ func (d *Dispatcher) locate(ctx context.Context, p *plan, caller protocol.Caller
 			return "", p.unfound(caller, cmd.fault, err, notFound[protocol.ResourceChannel])
 		}
 		return community.String(), nil
+	case protocol.LocateAlias:
+		community, err := find(ctx, d.aliases, protocol.AliasGroupID(id), d.cfg.DB.CommunityOfAlias)
+		if err != nil || community.IsZero() {
+			return "", p.unfound(caller, cmd.fault, err, notFound[protocol.ResourceAliasGroup])
+		}
+		return community.String(), nil
 	default:
 		return id.String(), d.exists(ctx, p, caller, cmd, protocol.AnyID(id))
 	}
@@ -88,9 +94,10 @@ var unfoundTexts = map[string]string{
 
 // notFound is what owners are told of what is not there.
 var notFound = map[protocol.Resource]string{
-	protocol.ResourceCommunity: "Community not found",
-	protocol.ResourceChannel:   "Channel not found",
-	protocol.ResourceMessage:   "Message not found",
+	protocol.ResourceCommunity:  "Community not found",
+	protocol.ResourceChannel:    "Channel not found",
+	protocol.ResourceMessage:    "Message not found",
+	protocol.ResourceAliasGroup: "Alias group not found",
 }
 
 // badKey is why a request that names no actor is not valid.

@@ -147,6 +147,8 @@ func newRule(f, name, arg string, t reflect.Type, list bool) rule {
 		return newEnum(f, strings.Split(arg, ";"))
 	case "jsDate":
 		return rule{name: "isDate", message: f + " must be a Date instance", holds: func(v value) bool { _, ok := jsDate(v); return ok }}
+	case "isoDate":
+		return rule{name: "isDateString", message: f + " must be a valid ISO 8601 date string", holds: isISODate}
 	case "pattern":
 		re := regexp.MustCompile(arg)
 		return rule{name: "matches", message: f + " must match " + arg + " regular expression", holds: func(v value) bool {

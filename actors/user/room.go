@@ -92,6 +92,12 @@ func (s *State) leave(topics ...protocol.Topic) []protocol.Rooms {
 	return []protocol.Rooms{{Of: protocol.UserTopic(s.user.ID), Leave: topics}}
 }
 
+// roomsMoved makes sockets that are just connecting look at their rooms again.
+func (s *State) roomsMoved(turn.Turn, *protocol.RoomsMoved) (turn.Outcome, error) {
+	s.version++
+	return turn.Outcome{}, nil
+}
+
 // lastRead tells the user's other sockets how far he has read.
 func (s *State) lastRead(_ turn.Turn, m *protocol.LastRead) (turn.Outcome, error) {
 	if s.settled && len(s.sockets) == 0 {
