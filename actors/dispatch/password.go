@@ -69,7 +69,7 @@ func (d *Dispatcher) prove(ctx context.Context, caller protocol.Caller, password
 	plain := *password
 	*password = ""
 	if *invalid != nil {
-		return "", nil
+		return "", *invalid
 	}
 	hash, err := d.cfg.DB.PasswordHash(ctx, caller.UserID)
 	if err != nil {
