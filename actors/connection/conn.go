@@ -46,7 +46,8 @@ type conn struct {
 	failed   uint8
 	busy     int32 // goroutines that will post to the mailbox
 	socket   *socket.Socket
-	who      *protocol.Caller // set by the login, immutable
+	who      *protocol.Caller // set by the login, immutable; renewed as a whole
+	mark     uint32           // of the account when who was found out
 	quota    *quota
 	version  int64 // of the rooms
 	beaten   int64 // when presence was renewed last
@@ -83,6 +84,8 @@ type (
 	late     struct{}
 	answered struct {
 		request *request
+		who     *protocol.Caller // with what he may do now; nil: as before
+		mark    uint32
 		result  any
 		err     error
 	}
@@ -238,7 +241,7 @@ func (c *conn) request(r *request) {
 
 func (c *conn) run(r *request) {
 	c.busy++
-	c.srv.workers.start(task{request: r, conn: c.pid, who: *c.who, waiting: &c.work.waiting})
+	c.srv.workers.start(task{request: r, conn: c.pid, who: *c.who, mark: c.mark, waiting: &c.work.waiting})
 }
 
 // task is a request on its way through a worker.
@@ -246,6 +249,7 @@ type task struct {
 	request *request
 	conn    *actor.PID
 	who     protocol.Caller
+	mark    uint32
 	waiting *atomic.Bool // of the connection's requests
 }
 
@@ -260,8 +264,24 @@ func (s *Server) perform(t task) {
 		}
 	})
 	m := &answered{request: t.request}
-	m.result, m.err = s.do(ctx, t.request, t.who)
+	who, mark, err := s.renewed(ctx, t)
+	if err != nil {
+		m.err = err
+	} else {
+		m.result, m.err = s.do(ctx, t.request, who)
+		if mark != t.mark {
+			m.who, m.mark = &who, mark
+		}
+	}
 	s.root.Send(t.conn, m)
+}
+
+// renewed is the caller with the rights that he has now.
+func (s *Server) renewed(ctx context.Context, t task) (protocol.Caller, uint32, error) {
+	if s.cfg.Accounts == nil {
+		return t.who, t.mark, nil
+	}
+	return s.cfg.Accounts.Renew(ctx, t.who, t.mark)
 }
 
 // do performs an operation; a panic in it is an internal error.
@@ -283,6 +303,9 @@ var emptyObject = []byte("{}")
 
 func (c *conn) answered(m *answered) {
 	c.busy--
+	if m.who != nil && c.who != nil {
+		c.who, c.mark = m.who, m.mark
+	}
 	if !c.gone {
 		if m.err != nil {
 			c.codec.failed(c, m.request, c.srv.shown(m.err, m.request, c.who))

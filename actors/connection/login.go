@@ -23,12 +23,14 @@ type login struct {
 	reset  bool // native: the client asked for a session that does not exist
 
 	who   *protocol.Caller // allocated apart: it outlives the login, and the token must not
+	mark  uint32           // of his account
 	rooms *protocol.Connected
 }
 
 // loggedIn is the outcome of a login.
 type loggedIn struct {
 	who      *protocol.Caller
+	mark     uint32
 	joined   bool // the user actor and the relay know the connection, also after an error
 	version  int64
 	greeting []byte
@@ -86,16 +88,19 @@ func (l *login) run(ctx context.Context) (m *loggedIn) {
 	if m.err = l.authenticate(ctx); m.err != nil {
 		return m
 	}
-	m.version = l.rooms.Version
+	m.who, m.mark, m.version = l.who, l.mark, l.rooms.Version
 	m.greeting, m.err = l.codec.greeting(ctx, l)
 	return m
 }
 
-// authenticate fills in who the token belongs to; the second time it only
-// checks that it still does.
+// authenticate fills in who the token belongs to; the second time it checks that
+// it still does, and what he may do now.
 func (l *login) authenticate(ctx context.Context) error {
 	if l.token == "" {
 		return protocol.ErrUnauthorized
+	}
+	if accounts := l.srv.cfg.Accounts; accounts != nil && !l.who.Anonymous() {
+		l.mark = accounts.Mark(l.who.UserID) // before the account is looked at
 	}
 	who, err := l.srv.cfg.Gate(ctx, l.token)
 	switch {
@@ -103,9 +108,10 @@ func (l *login) authenticate(ctx context.Context) error {
 		return err
 	case who.Anonymous():
 		return protocol.ErrUnauthorized
-	case l.who.Anonymous():
-		who.Conn, who.Address, who.Agent = l.who.Conn, l.who.Address, l.who.Agent
-		*l.who = who
+	}
+	who.Conn, who.Address, who.Agent = l.who.Conn, l.who.Address, l.who.Agent
+	if who != *l.who { // others have the one that it was
+		l.who = &who
 	}
 	return nil
 }
@@ -182,7 +188,7 @@ func (s *Server) subscribe(ctx context.Context, sock *socket.Socket, pid *actor.
 func (c *conn) loggedIn(m *loggedIn) {
 	c.busy--
 	c.pending.cancel = nil
-	c.joined, c.who, c.version = m.joined, m.who, m.version
+	c.joined, c.who, c.mark, c.version = m.joined, m.who, m.mark, m.version
 	if m.err == nil && c.phase == joining {
 		c.quota = c.srv.quotas.enter(m.who.UserID, c.srv.perUser(), socket.Now())
 		if c.quota == nil {

@@ -34,6 +34,13 @@ type Authenticate func(ctx context.Context, token string) (protocol.Caller, erro
 // pointer to the reply type, JSON, or nil.
 type Do func(ctx context.Context, op *protocol.Operation, caller protocol.Caller, body json.RawMessage) (any, error)
 
+// Accounts tells whether what a login found out of its user still holds. *gate.Gate
+// is one.
+type Accounts interface {
+	Mark(user protocol.UserID) uint32
+	Renew(ctx context.Context, who protocol.Caller, mark uint32) (protocol.Caller, uint32, error)
+}
+
 // Config is what a Server works with. Node, Relay, Poller, Gate and Do are
 // required.
 type Config struct {
@@ -41,8 +48,11 @@ type Config struct {
 	Relay  Relay
 	Poller *socket.Poller
 	Gate   Authenticate
-	Do     Do
-	Log    *slog.Logger // default slog.Default()
+	// Accounts are asked before every operation: a login may be hours old. nil:
+	// rights are those of the login.
+	Accounts Accounts
+	Do       Do
+	Log      *slog.Logger // default slog.Default()
 
 	// Operations are the rows that clients may call. Default: the whole table
 	// without the sessions, which live in cookies and headers.

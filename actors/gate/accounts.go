@@ -2,7 +2,9 @@ package gate
 
 import (
 	"context"
+	"encoding/binary"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rookery-chat/rookery/protocol"
@@ -33,7 +35,14 @@ type accounts struct {
 	now    func() time.Time
 	load   func(protocol.UserID) (*account, error)
 	shards [accountShards]accountShard
+	// changes counts what became known of the accounts that share a place. One
+	// that is told of too much looks once too often.
+	changes [changePlaces]atomic.Uint32
 }
+
+// changePlaces is 16 KiB: the sockets of one in 4,096 accounts look again when one
+// account changes.
+const changePlaces = 4096
 
 type accountShard struct {
 	mu         sync.Mutex
@@ -61,6 +70,11 @@ func newAccounts(keep time.Duration, now func() time.Time, load func(protocol.Us
 		a.shards[i].loading = map[protocol.UserID]*loading{}
 	}
 	return a
+}
+
+// mark changes with whatever becomes known of an account.
+func (a *accounts) mark(user protocol.UserID) *atomic.Uint32 {
+	return &a.changes[binary.BigEndian.Uint16(user[14:])%changePlaces]
 }
 
 func (a *accounts) shard(user protocol.UserID) *accountShard {
@@ -132,6 +146,7 @@ func (a *accounts) forget(user protocol.UserID) {
 	s.generation++
 	delete(s.entries, user)
 	delete(s.loading, user)
+	a.mark(user).Add(1) // last: who sees it finds nothing old
 }
 
 // forgetAll drops every account.
@@ -143,5 +158,8 @@ func (a *accounts) forgetAll() {
 		clear(s.entries)
 		clear(s.loading)
 		s.mu.Unlock()
+	}
+	for i := range a.changes {
+		a.changes[i].Add(1)
 	}
 }

@@ -41,6 +41,10 @@
 //   - The signature of a token is checked once per node, its expiry and its account
 //     every time. What is remembered is the token's SHA-256, not the token: it is a
 //     tenth of the size, and nothing that could be stolen (2026-11).
+//   - A socket keeps its login for days, so every operation that comes by one asks
+//     whether anything became known of the account since (Mark, Renew): one atomic
+//     read when nothing did, and no question to Postgres, which may be away
+//     (2026-11).
 //   - Access and refresh tokens have separate keys, so that one never passes for
 //     the other. A refresh token is good only with its row; the signature spares
 //     Postgres the garbage (2026-11).

@@ -97,6 +97,8 @@ func New(cfg Config) (*Gate, error) {
 	if cfg.Redis != nil {
 		g.bulletin = newRedisBulletin(cfg.Redis, g.log, g.forget, g.accounts.forgetAll)
 	}
+	// Others could not tell this node while they took it for dead.
+	cfg.Node.OnRejoin(g.accounts.forgetAll)
 	if _, err := cfg.Node.Spawn(actorName, props(g)); err != nil {
 		g.bulletin.close()
 		return nil, fmt.Errorf("start gate: %w", err)
@@ -118,13 +120,8 @@ func (g *Gate) Authenticate(ctx context.Context, token string) (protocol.Caller,
 	if err != nil {
 		return protocol.Caller{}, err
 	}
-	switch {
-	case account == nil:
-		return protocol.Caller{}, protocol.ErrUnauthorized
-	case account.banned: // first: a ban revokes what was handed out
-		return protocol.Caller{}, ErrBanned
-	case account.revoked(c.id), account.revoked(protocol.AnyID(c.session)):
-		return protocol.Caller{}, ErrRevoked
+	if err := account.refuses(c.id, c.session); err != nil {
+		return protocol.Caller{}, err
 	}
 	return protocol.Caller{UserID: c.user, Owner: account.owner, Actions: account.actions, Session: c.session, Token: c.id}, nil
 }

@@ -343,3 +343,38 @@ func BenchmarkAuthenticate(b *testing.B) {
 		}
 	}
 }
+
+// A socket's login may be old: what became known of the account since is found
+// out again, and only then.
+func TestRenew(t *testing.T) {
+	g, db, user := newGate(t, Config{})
+	session := protocol.SessionID(protocol.NewRandomID[struct{}]())
+	mark := g.Mark(user)
+	who, err := g.Authenticate(t.Context(), issue(t, g, user, session))
+	if err != nil {
+		t.Fatal(err)
+	}
+	who.Address = "192.0.2.1"
+	exec(t, db, `UPDATE app_user SET role = 'OWNER' WHERE id = $1`, user)
+	if same, m, err := g.Renew(t.Context(), who, mark); err != nil || same != who || m != mark {
+		t.Errorf("nobody was told of a change: %+v, %d, %v", same, m, err)
+	}
+	g.Forget(t.Context(), user)
+	owner, changed, err := g.Renew(t.Context(), who, mark)
+	if err != nil || !owner.Owner || owner.Address != who.Address || changed == mark {
+		t.Fatalf("after a change: %+v, %d, %v", owner, changed, err)
+	}
+	if again, m, err := g.Renew(t.Context(), owner, changed); err != nil || again != owner || m != changed {
+		t.Errorf("renewed twice: %+v, %d, %v", again, m, err)
+	}
+	exec(t, db, `INSERT INTO revoked_token (id, user_id, expires_at) VALUES ($1, $2, now() + interval '1 hour')`, session, user)
+	g.Forget(t.Context(), user)
+	if _, _, err := g.Renew(t.Context(), owner, changed); !is(err, ErrRevoked) {
+		t.Errorf("revoked: %v", err)
+	}
+	exec(t, db, `DELETE FROM app_user WHERE id = $1`, user)
+	g.Forget(t.Context(), user)
+	if _, _, err := g.Renew(t.Context(), owner, changed); !is(err, protocol.ErrUnauthorized) {
+		t.Errorf("gone: %v", err)
+	}
+}

@@ -180,7 +180,7 @@ func (s *server) openEdges() error {
 		return fmt.Errorf("--trust-proxy: %w", err)
 	}
 	s.sockets = connection.NewServer(connection.Config{
-		Node: s.node, Relay: s.relay, Poller: s.poller, Gate: s.gate.Authenticate,
+		Node: s.node, Relay: s.relay, Poller: s.poller, Gate: s.gate.Authenticate, Accounts: s.gate,
 		Do: func(ctx context.Context, op *protocol.Operation, caller protocol.Caller, body json.RawMessage) (any, error) {
 			return s.ops.Do(ctx, op, caller, protocol.Input{Body: body})
 		},
