@@ -1,5 +1,7 @@
 package protocol
 
+import "reflect"
+
 // Bounds of alias groups.
 const (
 	MaxAliasGroups  = 250  // of a community
@@ -69,6 +71,7 @@ var (
 	AliasList = Define[ListAliases, AliasGrant](Operation{
 		Name: "alias.list", Method: "GET", Path: "/api/alias-groups/community/{communityId}",
 		Home: KindCommunity, Key: "communityId", Permission: ActionReadAliasGroup, Resource: ResourceCommunity,
+		Shows: reflect.TypeFor[[]AliasSummary](),
 	})
 	AliasCreate = Define[CreateAlias, AliasGroup](Operation{
 		Name: "alias.create", Method: "POST", Path: "/api/alias-groups/community/{communityId}",
@@ -77,6 +80,7 @@ var (
 	AliasGet = Define[GetAlias, AliasGrant](Operation{
 		Name: "alias.get", Method: "GET", Path: "/api/alias-groups/{groupId}",
 		Home: KindCommunity, Key: "groupId", Locate: LocateAlias, Permission: ActionReadAliasGroup, Resource: ResourceAliasGroup,
+		Shows: reflect.TypeFor[AliasGroup](),
 	})
 	AliasRename = Define[RenameAlias, AliasGroup](Operation{
 		Name: "alias.rename", Method: "PUT", Path: "/api/alias-groups/{groupId}",

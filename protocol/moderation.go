@@ -1,6 +1,9 @@
 package protocol
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"reflect"
+)
 
 // Actions of the moderation log.
 const (
@@ -166,10 +169,12 @@ var (
 	ModerationBans = Define[ListBans, ModerationGrant](Operation{
 		Name: "moderation.bans", Method: "GET", Path: "/api/moderation/bans/{communityId}",
 		Home: KindCommunity, Key: "communityId", Permission: ActionViewBanList, Resource: ResourceCommunity,
+		Shows: reflect.TypeFor[[]Ban](),
 	})
 	ModerationTimeouts = Define[ListTimeouts, ModerationGrant](Operation{
 		Name: "moderation.timeouts", Method: "GET", Path: "/api/moderation/timeouts/{communityId}",
 		Home: KindCommunity, Key: "communityId", Permission: ActionViewBanList, Resource: ResourceCommunity,
+		Shows: reflect.TypeFor[[]Timeout](),
 	})
 	ModerationTimeoutStatus = Define[GetTimeout, TimeoutStatus](Operation{
 		Name: "moderation.timeoutStatus", Method: "GET", Path: "/api/moderation/timeout-status/{communityId}/{userId}",
@@ -178,6 +183,7 @@ var (
 	ModerationLogs = Define[ListModerationLog, ModerationGrant](Operation{
 		Name: "moderation.logs", Method: "GET", Path: "/api/moderation/logs/{communityId}",
 		Home: KindCommunity, Key: "communityId", Permission: ActionViewModerationLogs, Resource: ResourceCommunity,
+		Shows: reflect.TypeFor[ModerationLog](),
 	})
 )
 

@@ -1,5 +1,7 @@
 package protocol
 
+import "reflect"
+
 // Requests of moderators about messages.
 type (
 	PinMessage struct {
@@ -52,6 +54,7 @@ var (
 	PinList = Define[ListPins, ModerationGrant](Operation{
 		Name: "pin.list", Method: "GET", Path: "/api/moderation/pins/{channelId}",
 		Home: KindChannel, Key: "channelId", Permission: ActionReadMessage, Resource: ResourceChannel,
+		Shows: reflect.TypeFor[[]PinnedMessage](),
 	})
 )
 

@@ -1,5 +1,7 @@
 package protocol
 
+import "reflect"
+
 // Role is the contract's role object. Actions are in stored order; names that
 // this version does not know were left out when it was read.
 type Role struct {
@@ -185,6 +187,7 @@ var (
 	RoleUsers = Define[ListRoleUsers, RoleUsersGrant](Operation{
 		Name: "role.users", Method: "GET", Path: "/api/roles/community/{communityId}/{roleId}/users",
 		Home: KindCommunity, Key: "communityId", Permission: ActionReadRole, Resource: ResourceCommunity,
+		Shows: reflect.TypeFor[[]RoleHolder](),
 	})
 	InstanceRoleList = Define[None, []Role](Operation{
 		Name: "instanceRole.list", Method: "GET", Path: "/api/roles/instance/all",
