@@ -227,7 +227,7 @@ func TestObjectAccess(t *testing.T) {
 		after := shared.sums(t)
 		for table, sum := range after {
 			if before[table] != sum {
-				t.Errorf("%s: refused requests changed %s", r.name, table)
+				t.Errorf("%s: refused requests changed %s\n%s", r.name, table, changed(before[table], sum))
 			}
 		}
 		before = after
@@ -282,4 +282,21 @@ func (a *access) leftover(row string) bool {
 		}
 	}
 	return false
+}
+
+// changed is the rows that only one of two tables has.
+func changed(before, after string) string {
+	was, is := strings.Split(before, "\n"), strings.Split(after, "\n")
+	var lines []string
+	for _, row := range was {
+		if !slices.Contains(is, row) {
+			lines = append(lines, "- "+row)
+		}
+	}
+	for _, row := range is {
+		if !slices.Contains(was, row) {
+			lines = append(lines, "+ "+row)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
