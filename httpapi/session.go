@@ -88,7 +88,7 @@ func (s *Server) login(x *exchange) error {
 		return err
 	}
 	next.Session, next.Network = session, g.network
-	replaced, ok, err := s.cfg.DB.OpenSession(ctx, next, row.Hash)
+	ok, err = s.cfg.DB.OpenSession(ctx, next, row.Hash)
 	switch {
 	case err != nil:
 		return err
@@ -98,7 +98,6 @@ func (s *Server) login(x *exchange) error {
 		s.renewHash(x, row, password)
 	}
 	s.guessed(ctx, g)
-	s.ended(ctx, x, row.ID, endsOf(replaced, "logged in again")...)
 	return s.handOut(x, row.ID, row.Username, row.Role, session, token)
 }
 

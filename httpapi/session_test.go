@@ -446,10 +446,10 @@ func TestEntryAgainstABan(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := entry()
-	if _, ok, err := h.db.OpenSession(t.Context(), first, row.Hash); !ok || err != nil {
+	if ok, err := h.db.OpenSession(t.Context(), first, row.Hash); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	if _, ok, err := h.db.OpenSession(t.Context(), entry(), "another hash"); ok || err != nil {
+	if ok, err := h.db.OpenSession(t.Context(), entry(), "another hash"); ok || err != nil {
 		t.Errorf("a login with the password before: %v, %v", ok, err)
 	}
 	// A ban that has not committed yet: whoever comes meanwhile waits for it.
@@ -466,7 +466,7 @@ func TestEntryAgainstABan(t *testing.T) {
 	}
 	results := make(chan result, 2)
 	go func() {
-		_, ok, err := h.db.OpenSession(context.Background(), entry(), row.Hash)
+		ok, err := h.db.OpenSession(context.Background(), entry(), row.Hash)
 		results <- result{ok, err}
 	}()
 	go func() {
@@ -577,15 +577,15 @@ func TestSessions(t *testing.T) {
 	if got, want := names(desktop), "Semaphore Chat Desktop (Linux)*|Firefox on macOS|Chrome on Windows|"; got != want {
 		t.Errorf("sessions of a client without cookies = %s, want %s", got, want)
 	}
-	// The same device at the same address replaces its session, with all that was
-	// handed out for it.
+	// The same device at the same address replaces its session; what it has open
+	// goes on.
 	again := h.client(firefox)
 	h.closed()
 	again.login()
-	if r := other.call("GET", "/api/users/profile", ""); r.status != 401 || r.body != explained("Token has been revoked") {
+	if r := other.call("GET", "/api/users/profile", ""); r.status != 200 {
 		t.Errorf("access token of a replaced session = %d %s", r.status, r.body)
 	}
-	if closed := h.closed(); len(closed) != 1 || closed[0].Session.IsZero() {
+	if closed := h.closed(); len(closed) != 0 {
 		t.Errorf("sockets closed: %+v", closed)
 	}
 	if got, want := names(web), "Firefox on macOS|Semaphore Chat Desktop (Linux)|Chrome on Windows*|"; got != want {

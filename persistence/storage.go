@@ -39,7 +39,9 @@ var (
 		SELECT resource_type, coalesce(sum(size), 0)::bigint, count(*) FROM file WHERE deleted_at IS NULL
 		GROUP BY resource_type ORDER BY resource_type`)
 
-	selectStorageLimits = query(`SELECT default_storage_quota_bytes, max_file_size_bytes FROM instance_settings`)
+	// A database without a row of settings has those of the first one.
+	selectStorageLimits = query(`
+		SELECT coalesce(max(default_storage_quota_bytes), 53687091200), coalesce(max(max_file_size_bytes), 524288000) FROM instance_settings`)
 
 	setUserQuota = query(`UPDATE app_user SET storage_quota_bytes = $2 WHERE id = $1`)
 
