@@ -122,6 +122,14 @@ func (s *State) reloadMember(t turn.Turn, m *protocol.ReloadMember) (turn.Outcom
 // accountGone forgets all about a user whose account was deleted, and has the
 // channels forget who wrote his messages.
 func (s *State) accountGone(t turn.Turn, user protocol.UserID) (turn.Outcome, error) {
+	var events []protocol.Event
+	if s.roster.has(user) { // members look at their list again, as when somebody was removed
+		e, err := s.event("userKicked", protocol.UserKicked{CommunityID: s.id, UserID: user, ModeratorID: user})
+		if err != nil {
+			return turn.Outcome{}, err
+		}
+		events = append(events, e)
+	}
 	for _, in := range s.private {
 		delete(in, user)
 	}
@@ -130,13 +138,15 @@ func (s *State) accountGone(t turn.Turn, user protocol.UserID) (turn.Outcome, er
 	delete(s.bans, user)
 	delete(s.timeouts, user)
 	channels := slices.Collect(maps.Keys(s.holders)) // takeBack may shorten the list
-	return s.takeBack(t, []protocol.UserID{user}, func(t turn.Turn, confirmed bool) (turn.Outcome, error) {
+	out, err := s.takeBack(t, []protocol.UserID{user}, func(t turn.Turn, confirmed bool) (turn.Outcome, error) {
 		out, err := shrunk(t, confirmed)
 		for _, c := range channels {
 			out.Tells = append(out.Tells, turn.Tell{Kind: protocol.KindChannel, ID: c.String(), Msg: &protocol.AuthorGone{User: user}})
 		}
 		return out, err
 	})
+	out.Events = slices.Concat(events, out.Events)
+	return out, err
 }
 
 func (s *State) memberReloaded(t turn.Turn, user protocol.UserID, rows persistence.MemberRows) (turn.Outcome, error) {

@@ -113,7 +113,7 @@ func TestReloadMember(t *testing.T) {
 		w.s.holders[w.s.channels[0].ID] = w.s.version
 		w.exec(`DELETE FROM app_user WHERE id = $1`, olga.UserID)
 		r := w.run(w.s.reloadMember(w.turn(protocol.Caller{}), &protocol.ReloadMember{User: olga.UserID, Gone: true}))
-		if r.err != nil || !slices.Equal(r.trace, []string{"AccessChanged"}) || len(r.tells) != 1 ||
+		if r.err != nil || !slices.Equal(r.trace, []string{"userKicked", "AccessChanged"}) || len(r.tells) != 1 ||
 			*r.tells[0].Msg.(*protocol.AuthorGone) != (protocol.AuthorGone{User: olga.UserID}) {
 			t.Errorf("result = %+v", r)
 		}
