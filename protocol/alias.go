@@ -28,9 +28,11 @@ type AliasSummary struct {
 
 // Requests about alias groups.
 type (
+	// ListAliases asks for the alias groups of a community.
 	ListAliases struct {
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 	}
+	// CreateAlias makes an alias group.
 	CreateAlias struct {
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 		Name        string      `json:"name" rule:"pattern=^[a-zA-Z0-9_-]+$|Group name can only contain letters\\, numbers\\, underscores\\, and hyphens,max=50|Group name must not exceed 50 characters,min=1|Group name must not be empty,string"`
@@ -38,20 +40,25 @@ type (
 
 		ID AliasGroupID `json:"-" cbor:"id"` // chosen by the edge
 	}
+	// GetAlias asks for one with its members.
 	GetAlias struct {
 		GroupID AliasGroupID `path:"groupId" json:"groupId" rule:"pathUUID"`
 	}
+	// RenameAlias gives an alias group another name.
 	RenameAlias struct {
 		GroupID AliasGroupID `path:"groupId" json:"groupId" rule:"pathUUID"`
 		Name    string       `json:"name" rule:"pattern=^[a-zA-Z0-9_-]+$|Group name can only contain letters\\, numbers\\, underscores\\, and hyphens,max=50|Group name must not exceed 50 characters,min=1|Group name must not be empty,string"`
 	}
+	// DeleteAlias removes an alias group.
 	DeleteAlias struct {
 		GroupID AliasGroupID `path:"groupId" json:"groupId" rule:"pathUUID"`
 	}
+	// AddAliasMember puts a member into an alias group.
 	AddAliasMember struct {
 		GroupID AliasGroupID `path:"groupId" json:"groupId" rule:"pathUUID"`
 		UserID  UserID       `json:"userId" rule:"uuid"`
 	}
+	// RemoveAliasMember takes one out.
 	RemoveAliasMember struct {
 		GroupID AliasGroupID `path:"groupId" json:"groupId" rule:"pathUUID"`
 		UserID  UserID       `path:"userId" json:"userId" rule:"pathUUID"`

@@ -33,28 +33,33 @@ type Moderated struct {
 
 // Requests of moderators about members. A reason may be left out.
 type (
+	// BanMember takes a member out and keeps him out.
 	BanMember struct {
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 		UserID      UserID      `path:"userId" json:"userId" rule:"pathUUID"`
 		Reason      *string     `json:"reason" rule:"optional,string"`
 		ExpiresAt   *Instant    `json:"expiresAt" rule:"optional,isoDate"` // absent: for ever
 	}
+	// UnbanMember ends a ban.
 	UnbanMember struct {
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 		UserID      UserID      `path:"userId" json:"userId" rule:"pathUUID"`
 		Reason      *string     `json:"reason" rule:"optional,string"`
 	}
+	// KickMember takes a member out.
 	KickMember struct {
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 		UserID      UserID      `path:"userId" json:"userId" rule:"pathUUID"`
 		Reason      *string     `json:"reason" rule:"optional,string"`
 	}
+	// TimeoutMember silences a member for a while; a second one replaces the first.
 	TimeoutMember struct {
 		CommunityID     CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 		UserID          UserID      `path:"userId" json:"userId" rule:"pathUUID"`
 		DurationSeconds int         `json:"durationSeconds" rule:"max=2419200,min=60,int"`
 		Reason          *string     `json:"reason" rule:"optional,string"`
 	}
+	// RemoveTimeout lets a member speak again.
 	RemoveTimeout struct {
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 		UserID      UserID      `path:"userId" json:"userId" rule:"pathUUID"`
@@ -64,18 +69,22 @@ type (
 
 // Reads of what moderators did.
 type (
+	// ListBans asks for the bans in force, newest first.
 	ListBans struct {
 		CommunityID       CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 		ContinuationToken string      `query:"continuationToken" json:"continuationToken"`
 	}
+	// ListTimeouts asks for the timeouts in force, newest first.
 	ListTimeouts struct {
 		CommunityID       CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 		ContinuationToken string      `query:"continuationToken" json:"continuationToken"`
 	}
+	// GetTimeout asks whether a member is timed out.
 	GetTimeout struct {
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 		UserID      UserID      `path:"userId" json:"userId" rule:"pathUUID"`
 	}
+	// ListModerationLog asks for a window of the log, newest first.
 	ListModerationLog struct {
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 		Limit       int         `query:"limit" json:"limit" rule:"queryInt=50"`

@@ -4,10 +4,12 @@ import "reflect"
 
 // Requests of moderators about messages.
 type (
+	// PinMessage pins a message.
 	PinMessage struct {
 		MessageID MessageID `path:"messageId" json:"messageId" rule:"pathUUID"`
 		Reason    *string   `json:"reason" rule:"optional,string"`
 	}
+	// UnpinMessage takes the pin of a message away.
 	UnpinMessage struct {
 		MessageID MessageID `path:"messageId" json:"messageId" rule:"pathUUID"`
 		Reason    *string   `json:"reason" rule:"optional,string"`
@@ -17,6 +19,7 @@ type (
 		MessageID MessageID `path:"messageId" json:"messageId" rule:"pathUUID"`
 		Reason    *string   `json:"reason" rule:"optional,string"`
 	}
+	// ListPins asks for the pins of a channel, oldest first.
 	ListPins struct {
 		ChannelID         ChannelID `path:"channelId" json:"channelId" rule:"pathUUID"`
 		ContinuationToken string    `query:"continuationToken" json:"continuationToken"`

@@ -56,9 +56,11 @@ const (
 
 // Requests about one's own roles. They may name what does not exist.
 type (
+	// MyCommunityRoles asks for one's own roles in a community.
 	MyCommunityRoles struct {
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 	}
+	// MyChannelRoles asks for one's own roles in the community of a channel.
 	MyChannelRoles struct {
 		ChannelID ChannelID `path:"channelId" json:"channelId" rule:"pathUUID"`
 	}
@@ -66,25 +68,31 @@ type (
 
 // Requests about the roles of others.
 type (
+	// GetMemberRoles asks for the roles of a member.
 	GetMemberRoles struct {
 		UserID      UserID      `path:"userId" json:"userId" rule:"pathUUID"`
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 	}
+	// GetChannelRoles asks for them by a channel of the community.
 	GetChannelRoles struct {
 		UserID    UserID    `path:"userId" json:"userId" rule:"pathUUID"`
 		ChannelID ChannelID `path:"channelId" json:"channelId" rule:"pathUUID"`
 	}
+	// GetInstanceRoles asks for a user's roles of the instance.
 	GetInstanceRoles struct {
 		UserID UserID `path:"userId" json:"userId" rule:"pathUUID"`
 	}
+	// ListRoles asks for the roles of a community.
 	ListRoles struct {
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 	}
+	// ListRoleUsers asks who has a role.
 	ListRoleUsers struct {
 		CommunityID       CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 		RoleID            RoleID      `path:"roleId" json:"roleId" rule:"pathUUID"`
 		ContinuationToken string      `query:"continuationToken" json:"continuationToken"`
 	}
+	// ListInstanceRoleUsers asks who has a role of the instance.
 	ListInstanceRoleUsers struct {
 		RoleID            RoleID `path:"roleId" json:"roleId" rule:"pathUUID"`
 		ContinuationToken string `query:"continuationToken" json:"continuationToken"`
@@ -98,6 +106,7 @@ type RoleUsersGrant struct {
 
 // Changes of a community's roles.
 type (
+	// CreateRole makes a custom role.
 	CreateRole struct {
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 		Name        string      `json:"name" rule:"max=50|Role name must not exceed 50 characters,string,nonempty"`
@@ -105,12 +114,14 @@ type (
 
 		ID RoleID `json:"-" cbor:"id"` // chosen by the edge
 	}
+	// UpdateRole changes a role; what is not given stays.
 	UpdateRole struct {
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 		RoleID      RoleID      `path:"roleId" json:"roleId" rule:"pathUUID"`
 		Name        *string     `json:"name" rule:"optional,max=50|Role name must not exceed 50 characters,string"` // empty: as it is
 		Actions     *[]string   `json:"actions" rule:"optional,arrayMin=1|Role must have at least one permission,eachAction,array"`
 	}
+	// DeleteRole removes a custom role.
 	DeleteRole struct {
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 		RoleID      RoleID      `path:"roleId" json:"roleId" rule:"pathUUID"`
@@ -119,11 +130,13 @@ type (
 	ResetRoles struct {
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 	}
+	// AssignRole gives a member a role.
 	AssignRole struct {
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 		UserID      UserID      `json:"userId" rule:"uuid|Invalid user ID format,string"`
 		RoleID      RoleID      `json:"roleId" rule:"uuid|Invalid role ID format,string"`
 	}
+	// UnassignRole takes a role from a member.
 	UnassignRole struct {
 		CommunityID CommunityID `path:"communityId" json:"communityId" rule:"pathUUID"`
 		UserID      UserID      `path:"userId" json:"userId" rule:"pathUUID"`
@@ -133,24 +146,29 @@ type (
 
 // Changes of the instance's roles.
 type (
+	// CreateInstanceRole makes a role of the instance.
 	CreateInstanceRole struct {
 		Name    string   `json:"name" rule:"max=50|Role name must not exceed 50 characters,string,nonempty"`
 		Actions []string `json:"actions" rule:"arrayMin=1|Role must have at least one permission,eachAction,array"`
 
 		ID RoleID `json:"-" cbor:"id"` // chosen by the edge
 	}
+	// UpdateInstanceRole changes one; what is not given stays.
 	UpdateInstanceRole struct {
 		RoleID  RoleID    `path:"roleId" json:"roleId" rule:"pathUUID"`
 		Name    *string   `json:"name" rule:"optional,max=50|Role name must not exceed 50 characters,string"` // empty: as it is
 		Actions *[]string `json:"actions" rule:"optional,arrayMin=1|Role must have at least one permission,eachAction,array"`
 	}
+	// DeleteInstanceRole removes one.
 	DeleteInstanceRole struct {
 		RoleID RoleID `path:"roleId" json:"roleId" rule:"pathUUID"`
 	}
+	// AssignInstanceRole gives a user one.
 	AssignInstanceRole struct {
 		RoleID RoleID `path:"roleId" json:"roleId" rule:"pathUUID"`
 		UserID UserID `json:"userId" rule:"uuid|Invalid user ID format,string"`
 	}
+	// UnassignInstanceRole takes one from a user.
 	UnassignInstanceRole struct {
 		RoleID RoleID `path:"roleId" json:"roleId" rule:"pathUUID"`
 		UserID UserID `path:"userId" json:"userId" rule:"pathUUID"`

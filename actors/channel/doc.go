@@ -32,7 +32,7 @@
 //
 // # What it does not do
 //
-// Direct messages, threads, pins, search. A message that it does not have in
+// Direct messages, threads, search. A message that it does not have in
 // memory, and the page around one, it grants the edge to read (protocol.ColdMessage,
 // protocol.PageGrant) when everything it has queued so far is committed.
 //

@@ -47,7 +47,7 @@ func topicsOf(callers ...protocol.Caller) []protocol.Topic {
 func TestAliasGroups(t *testing.T) {
 	t.Parallel()
 	w, admin := founded(t)
-	mia, max, eve := w.member(admin, "mia"), w.member(admin, "max"), w.user("eve")
+	mia, moe, eve := w.member(admin, "mia"), w.member(admin, "moe"), w.user("eve")
 	w.s.online[mia.UserID] = w.now
 
 	r := w.newAlias("birds", mia, admin, mia)
@@ -102,7 +102,7 @@ func TestAliasGroups(t *testing.T) {
 	}
 	wantError(t, add(g.ID, eve).err, errNotInCommunity)
 	wantError(t, add(g.ID, mia).err, protocol.Conflict("User is already a member of this group"))
-	if joined, _ := moves(g.ID, add(g.ID, max)); !slices.Equal(joined, topicsOf(max)) {
+	if joined, _ := moves(g.ID, add(g.ID, moe)); !slices.Equal(joined, topicsOf(moe)) {
 		t.Errorf("joined %v", joined)
 	}
 	wantError(t, set(g.ID, mia, eve).err, outside)

@@ -3,17 +3,18 @@
 // let into private channels, bans and timeouts in force, and who is online.
 //
 // It answers three kinds of questions: clients' operations on communities,
-// channels and members; what a user may do in a channel (AskAccess, from channel
+// channels, members, roles, moderation and alias groups; what a user may do in a channel (AskAccess, from channel
 // actors); and presence (MemberPresence, from user actors).
 //
 // # Concurrency
 //
 // State is touched in turns of the actor only. Changes are structural turns:
 // committed in one fenced transaction first, then applied to the state, then
-// announced, then answered. What takes rights away (a departure, a channel made
-// private, a deletion) is answered when the channels have confirmed it. Two structural turns of one community never overlap,
-// so a handler may decide (the next position, whether a name is free) before its
-// transaction runs.
+// announced, then answered. What takes rights away (a departure, a ban, a timeout,
+// a role that loses actions, a channel made private, a deletion) is answered when
+// the channels have confirmed it. Two structural turns of one community never
+// overlap, so a handler may decide (the next position, whether a name is free)
+// before its transaction runs.
 //
 // # What it does not do
 //
@@ -27,6 +28,10 @@
 //     roles, and there are few such sets (2026-11).
 //   - Only members have rights. A role assignment without a membership, which
 //     the contract's reference honours, gives nothing here (2026-11).
+//   - Rank comes from default roles, and nobody gives or takes a role whose actions
+//     he does not hold: otherwise UPDATE_MEMBER would be the right to everything.
+//     Names that look like rank are reserved for default roles (2026-11).
+//   - Alias groups are not kept in memory: nothing is decided by them (2026-11).
 //   - Channels keep the answers to AskAccess. Versions carry the lease's epoch, so
 //     they rise across activations too. A new activation can't know who holds
 //     answers of the one before, so it treats every channel as a holder until

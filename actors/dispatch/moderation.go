@@ -9,11 +9,20 @@ import (
 // windowed reads a window of a list that its owner gave leave to read; a token
 // that is none leads to its end.
 func windowed[T any, ID interface{ ~[16]byte }](token string, read func(after ID) ([]T, error)) (any, error) {
-	var after protocol.AnyID
-	if token != "" && after.UnmarshalText([]byte(token)) != nil {
+	after, ok := place(token)
+	if !ok {
 		return &[]T{}, nil
 	}
 	return listed(read(ID(after)))
+}
+
+// place is where a window begins, behind the entry that the token names.
+func place(token string) (after protocol.AnyID, ok bool) {
+	if token == "" {
+		return after, true
+	}
+	id, err := protocol.ParseID[struct{}](token)
+	return protocol.AnyID(id), err == nil
 }
 
 func finishBans(ctx context.Context, d *Dispatcher, cmd, reply any) (any, error) {

@@ -61,9 +61,10 @@ func finishRoleUsers(ctx context.Context, d *Dispatcher, cmd, reply any) (any, e
 
 // roleHolders is a window of a list; a token that is none leads to its end.
 func roleHolders(ctx context.Context, d *Dispatcher, role protocol.RoleID, token string) (any, error) {
-	var after protocol.UserID
-	if role.IsZero() || token != "" && after.UnmarshalText([]byte(token)) != nil {
+	if role.IsZero() {
 		return &[]protocol.RoleHolder{}, nil
 	}
-	return listed(d.cfg.DB.RoleHolders(ctx, role, after, protocol.MaxRoleUsers))
+	return windowed(token, func(after protocol.UserID) ([]protocol.RoleHolder, error) {
+		return d.cfg.DB.RoleHolders(ctx, role, after, protocol.MaxRoleUsers)
+	})
 }

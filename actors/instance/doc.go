@@ -20,6 +20,9 @@
 //   - Whoever is the first user is decided in SQL under a row lock, not by the
 //     state: the state may be wrong after an operator's work on the database,
 //     two owners would stay (2026-11).
+//   - A role of the instance is created with any valid action but given, taken or
+//     extended only by who holds the actions: else UPDATE_USER or
+//     UPDATE_INSTANCE_SETTINGS would be the right to everything (2026-11).
 //   - The set-up token is kept in Postgres, so that it survives the node that
 //     made it. It is compared in constant time and used up by the transaction
 //     that it allows (2026-11).
