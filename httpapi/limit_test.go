@@ -7,15 +7,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os/exec"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
+	"github.com/rookery-chat/rookery/persistence/redistest"
 	"github.com/rookery-chat/rookery/protocol"
 )
 
@@ -25,7 +23,7 @@ func TestLimiters(t *testing.T) {
 	limits := []Limit{{"short", 2, time.Hour}, {"medium", 3, 2 * time.Hour}}
 	for name, l := range map[string]limiter{
 		"memory": newMemoryLimiter(),
-		"redis":  startRedis(t).limiter(t),
+		"redis":  sharedLimiter(redistest.New(t)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := time.Now().UnixMilli()
@@ -98,34 +96,34 @@ func TestMemoryLimiterIsBounded(t *testing.T) {
 
 // While Redis is away each node limits on its own, and goes back afterwards.
 func TestRedisAway(t *testing.T) {
-	r := startRedis(t)
-	l := r.limiter(t)
+	r := redistest.New(t)
+	l := sharedLimiter(r)
 	limits := []Limit{{"short", 1, time.Hour}}
 	now := time.Now().UnixMilli()
 	if l.hit(t.Context(), "k", limits, now).refusedBy != -1 || l.hit(t.Context(), "k", limits, now).refusedBy != 0 {
 		t.Fatal("Redis does not count")
 	}
-	r.stop(t)
+	r.Kill()
 	if v := l.hit(t.Context(), "k", limits, now); v.refusedBy != -1 {
 		t.Error("the local limiter knows what only Redis counted")
 	}
 	if v := l.hit(t.Context(), "k", limits, now); v.refusedBy != 0 {
 		t.Error("nobody counts while Redis is away")
 	}
-	r.start(t)
+	r.Start()
 	later := now + redisPause.Milliseconds() + 1
 	if v := l.hit(t.Context(), "fresh", limits, later); v.refusedBy != -1 {
 		t.Error("a fresh key was refused")
 	}
-	if n := r.client(t).Exists(context.Background(), redisPrefix+"fresh").Val(); n != 1 {
+	if n := r.Client().Exists(context.Background(), redisPrefix+"fresh").Val(); n != 1 {
 		t.Error("Redis is not used again")
 	}
 }
 
 func TestRedisLimiterIsShared(t *testing.T) {
-	r := startRedis(t)
-	a := r.limiter(t)
-	b := r.limiter(t)
+	r := redistest.New(t)
+	a := sharedLimiter(r)
+	b := sharedLimiter(r)
 	limits := []Limit{{"short", 50, time.Hour}}
 	var allowed atomic.Int64
 	var all sync.WaitGroup
@@ -147,69 +145,16 @@ func TestRedisLimiterIsShared(t *testing.T) {
 	}
 }
 
-// redisServer is a real one, in memory only.
-type redisServer struct {
-	addr string
-	cmd  *exec.Cmd
-}
-
-func startRedis(t testing.TB) *redisServer {
-	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Fatal("redis-server is not installed: run make redis")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &redisServer{addr: l.Addr().String()}
-	_ = l.Close()
-	r.start(t)
-	t.Cleanup(func() { r.stop(t) })
-	return r
-}
-
-func (r *redisServer) start(t testing.TB) {
-	t.Helper()
-	_, port, _ := net.SplitHostPort(r.addr)
-	r.cmd = exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
-	if err := r.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	c := r.client(t)
-	for deadline := time.Now().Add(time.Minute); c.Ping(context.Background()).Err() != nil; {
-		if time.Now().After(deadline) {
-			t.Fatal("redis-server does not start")
-		}
-	}
-}
-
-func (r *redisServer) stop(t testing.TB) {
-	t.Helper()
-	if r.cmd == nil {
-		return
-	}
-	_ = r.cmd.Process.Kill()
-	_ = r.cmd.Wait()
-	r.cmd = nil
-}
-
-func (r *redisServer) client(t testing.TB) *redis.Client {
-	c := redis.NewClient(&redis.Options{Addr: r.addr, MaxRetries: -1, PoolTimeout: time.Minute, ContextTimeoutEnabled: true})
-	t.Cleanup(func() { _ = c.Close() })
-	return c
-}
-
-// limiter has all the time of a busy machine.
-func (r *redisServer) limiter(t testing.TB) *redisLimiter {
-	l := newRedisLimiter(r.client(t), slog.New(slog.DiscardHandler))
+// sharedLimiter has all the time of a busy machine.
+func sharedLimiter(r *redistest.Server) *redisLimiter {
+	l := newRedisLimiter(r.Client(), slog.New(slog.DiscardHandler))
 	l.timeout = time.Minute
 	return l
 }
 
 func TestForgetHits(t *testing.T) {
 	limits := []Limit{{"short", 1, time.Hour}}
-	for name, l := range map[string]limiter{"memory": newMemoryLimiter(), "redis": startRedis(t).limiter(t)} {
+	for name, l := range map[string]limiter{"memory": newMemoryLimiter(), "redis": sharedLimiter(redistest.New(t))} {
 		now := time.Now().UnixMilli()
 		l.hit(t.Context(), "k", limits, now)
 		if v := l.hit(t.Context(), "k", limits, now); v.refusedBy != 0 {

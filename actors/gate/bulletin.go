@@ -101,6 +101,8 @@ func (b *redisBulletin) listen(ctx context.Context) {
 	defer func() { b.done <- struct{}{} }()
 	for ctx.Err() == nil {
 		sub := b.client.Subscribe(ctx, redisChannel)
+		// Receive waits for the connection and not for the context.
+		closed := context.AfterFunc(ctx, func() { _ = sub.Close() })
 		for {
 			m, err := sub.Receive(ctx)
 			if err != nil {
@@ -115,6 +117,7 @@ func (b *redisBulletin) listen(ctx context.Context) {
 				}
 			}
 		}
+		closed()
 		_ = sub.Close()
 		select {
 		case <-ctx.Done():

@@ -51,6 +51,9 @@ func TestRedisOutage(t *testing.T) {
 	v.all.Wait()
 	t.Logf("%d requests, the slowest took %v", v.visits.Load(), time.Duration(v.slowest.Load()))
 	for _, n := range nodes {
+		if err := n.stop(); err != nil {
+			t.Errorf("stop: %v", err)
+		}
 		for _, line := range n.problems() {
 			t.Errorf("server logged %s", line)
 		}
