@@ -68,14 +68,14 @@ func TestBadInput(t *testing.T) {
 	t.Run("tokens", func(t *testing.T) {
 		claims := tokenClaims(t, w.owner.Token)
 		// The key is the right one: the same claims pass while they have not expired.
-		if err := n.api().As(signed(t, n, claims)).Call(ctx, "GET", "/api/users/profile", nil, nil); err != nil {
+		if err := n.api().As(signed(t, n, claims)).Call(within(t), "GET", "/api/users/profile", nil, nil); err != nil {
 			t.Fatalf("a token signed here: %v", err)
 		}
 		for name, token := range forgedTokens(t, n, w.owner.Token) {
-			if err := n.api().As(token).Call(ctx, "GET", "/api/users/profile", nil, nil); status(err) != 401 {
+			if err := n.api().As(token).Call(within(t), "GET", "/api/users/profile", nil, nil); status(err) != 401 {
 				t.Errorf("%s: %v", name, err)
 			}
-			if _, err := load.Dial(ctx, n.addr, load.Options{Token: token}); err == nil || !strings.Contains(err.Error(), "AUTH_FAILED") {
+			if _, err := load.Dial(within(t), n.addr, load.Options{Token: token}); err == nil || !strings.Contains(err.Error(), "AUTH_FAILED") {
 				t.Errorf("%s on a socket: %v", name, err)
 			}
 		}
@@ -84,7 +84,7 @@ func TestBadInput(t *testing.T) {
 	t.Run("events", func(t *testing.T) { badEvents(t, n, db, w, outsider) })
 
 	var kept struct{ Spans []struct{ Text string } }
-	if err := api.Call(ctx, "GET", "/api/messages/"+message.ID, nil, &kept); err != nil {
+	if err := api.Call(within(t), "GET", "/api/messages/"+message.ID, nil, &kept); err != nil {
 		t.Errorf("the victim is gone: %v", err)
 	}
 	await(t, "goroutines return to where they were", func() bool { return countGoroutines(t, n) <= goroutines+10 })
