@@ -65,6 +65,7 @@ func TestBadInput(t *testing.T) {
 			}
 		}
 	})
+	ctx = within(t) // the mutations have taken their time
 	t.Run("tokens", func(t *testing.T) {
 		claims := tokenClaims(t, w.owner.Token)
 		// The key is the right one: the same claims pass while they have not expired.
@@ -87,7 +88,9 @@ func TestBadInput(t *testing.T) {
 	if err := api.Call(within(t), "GET", "/api/messages/"+message.ID, nil, &kept); err != nil {
 		t.Errorf("the victim is gone: %v", err)
 	}
-	await(t, "goroutines return to where they were", func() bool { return countGoroutines(t, n) <= goroutines+10 })
+	// Scheduled work starts a dozen of its own some seconds after the server; what
+	// leaks with requests would be thousands.
+	await(t, "goroutines return to where they were", func() bool { return countGoroutines(t, n) <= goroutines+30 })
 	if now := rss(t, n); now > memory+200<<10 {
 		t.Errorf("memory grew from %d to %d KiB", memory, now)
 	}
