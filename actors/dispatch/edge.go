@@ -89,7 +89,7 @@ func presenceGet(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
 	return of, nil
 }
 
-func debugStatus(context.Context, *Dispatcher, any) (any, error) {
+func debugStatus(context.Context, *Dispatcher, any) (any, error) { //nolint:unparam // one of the answers
 	return &protocol.DebugEnabled{Enabled: true}, nil
 }
 

@@ -73,7 +73,7 @@ func TestAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer page.Body.Close()
-	if html, err := io.ReadAll(page.Body); err != nil || page.StatusCode != 200 || !strings.Contains(string(html), link.Token) {
+	if html, err := io.ReadAll(page.Body); err != nil || page.StatusCode != http.StatusOK || !strings.Contains(string(html), link.Token) {
 		t.Errorf("page = %d %s %v", page.StatusCode, html, err)
 	}
 	for _, form := range []struct {
@@ -166,7 +166,7 @@ func export(t *testing.T, n *node, token string) map[string]string {
 	}
 	defer res.Body.Close()
 	raw, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != 200 || res.Header.Get("Content-Type") != "application/zip" {
+	if err != nil || res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "application/zip" {
 		t.Fatalf("export = %d %v %v", res.StatusCode, res.Header, err)
 	}
 	archive, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))

@@ -151,7 +151,7 @@ func visit(client *http.Client, n *node) (left int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if res.StatusCode != 200 {
+	if res.StatusCode != http.StatusOK {
 		return 0, fmt.Errorf("status %d: %s", res.StatusCode, body)
 	}
 	_, err = fmt.Sscan(res.Header.Get("X-RateLimit-Remaining-Long"), &left)

@@ -164,6 +164,7 @@ func ofBasic(t reflect.Type) (s jsonschema.Schema) {
 		s.WithType(jsonschema.Integer.Type())
 	case reflect.Float64:
 		s.WithType(jsonschema.Number.Type())
+	default: // anything
 	}
 	return s
 }
