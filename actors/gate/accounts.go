@@ -29,12 +29,35 @@ func (a *account) revoked(id protocol.AnyID) bool {
 	return ended
 }
 
+// end notes tokens and sessions that ended early.
+func (a *account) end(ids []protocol.AnyID) {
+	if len(ids) == 0 {
+		return
+	}
+	a.ended = make(map[protocol.AnyID]struct{}, len(ids))
+	for _, id := range ids {
+		a.ended[id] = struct{}{}
+	}
+}
+
 // accounts is a cache of accounts, keyed by user.
+//
+// What is on the shelf was loaded by some node before it put it there, and is
+// good for keep from then on. So when this node hears that an account changed, it
+// leaves the shelf alone for that account until everything loaded before has
+// expired: nothing has to be removed there, and nothing depends on Redis being
+// there at that moment. The same for all accounts when it may have missed
+// something, and when it starts.
 type accounts struct {
 	keep   time.Duration
 	now    func() time.Time
 	load   func(protocol.UserID) (*account, error)
+	shelf  shelf
 	shards [accountShards]accountShard
+	// unshelved is until when (Unix milliseconds) the shelf is not used for the
+	// accounts that share a place, allUnshelved for any.
+	unshelved    [changePlaces]atomic.Int64
+	allUnshelved atomic.Int64
 	// changes counts what became known of the accounts that share a place. One
 	// that is told of too much looks once too often.
 	changes [changePlaces]atomic.Uint32
@@ -63,8 +86,9 @@ type loading struct {
 	err     error
 }
 
-func newAccounts(keep time.Duration, now func() time.Time, load func(protocol.UserID) (*account, error)) *accounts {
-	a := &accounts{keep: keep, now: now, load: load}
+func newAccounts(keep time.Duration, now func() time.Time, s shelf, load func(protocol.UserID) (*account, error)) *accounts {
+	a := &accounts{keep: keep, now: now, load: load, shelf: s}
+	a.allUnshelved.Store(a.expired())
 	for i := range a.shards {
 		a.shards[i].entries = map[protocol.UserID]entry{}
 		a.shards[i].loading = map[protocol.UserID]*loading{}
@@ -72,10 +96,15 @@ func newAccounts(keep time.Duration, now func() time.Time, load func(protocol.Us
 	return a
 }
 
+// place is where an account is counted.
+func place(user protocol.UserID) uint16 { return binary.BigEndian.Uint16(user[14:]) % changePlaces }
+
 // mark changes with whatever becomes known of an account.
-func (a *accounts) mark(user protocol.UserID) *atomic.Uint32 {
-	return &a.changes[binary.BigEndian.Uint16(user[14:])%changePlaces]
-}
+func (a *accounts) mark(user protocol.UserID) *atomic.Uint32 { return &a.changes[place(user)] }
+
+// expired is when everything that any node has loaded up to now has expired, in
+// Unix milliseconds.
+func (a *accounts) expired() int64 { return a.now().Add(a.keep + 2*shelfSlack).UnixMilli() }
 
 func (a *accounts) shard(user protocol.UserID) *accountShard {
 	return &a.shards[user[15]%accountShards]
@@ -105,17 +134,38 @@ func (a *accounts) get(ctx context.Context, user protocol.UserID) (*account, err
 }
 
 func (a *accounts) fill(s *accountShard, user protocol.UserID, l *loading, generation uint64) {
-	l.account, l.err = a.load(user)
+	// Taken before the load: what it finds is at least as new.
+	now := a.now()
+	until := now.Add(a.keep)
+	found, good, shelved := a.unshelve(user, now, until)
+	if shelved {
+		l.account, until = found, good
+	} else {
+		l.account, l.err = a.load(user)
+	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.loading[user] == l {
 		delete(s.loading, user)
 	}
 	if l.err == nil && s.generation == generation {
 		s.makeRoom(a.now())
-		s.entries[user] = entry{l.account, a.now().Add(a.keep)}
+		s.entries[user] = entry{l.account, until}
 	}
 	close(l.done)
+	s.mu.Unlock()
+	if l.err == nil && !shelved {
+		a.shelf.put(user, l.account, until)
+	}
+}
+
+// unshelve takes an account from the shelf.
+func (a *accounts) unshelve(user protocol.UserID, now, until time.Time) (*account, time.Time, bool) {
+	if now.UnixMilli() < max(a.unshelved[place(user)].Load(), a.allUnshelved.Load()) {
+		return nil, time.Time{}, false
+	}
+	found, good, ok := a.shelf.get(user)
+	// One that is good for too long was put there by a clock that can't be trusted.
+	return found, good, ok && now.Before(good) && !good.After(until.Add(shelfSlack))
 }
 
 // makeRoom keeps the shard within its bound: first without what has expired,
@@ -140,6 +190,7 @@ func (s *accountShard) makeRoom(now time.Time) {
 // forget drops an account. Whoever asks from now on gets what is loaded from
 // now on: a load under way is not waited for and not kept.
 func (a *accounts) forget(user protocol.UserID) {
+	a.unshelved[place(user)].Store(a.expired())
 	s := a.shard(user)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,6 +202,7 @@ func (a *accounts) forget(user protocol.UserID) {
 
 // forgetAll drops every account.
 func (a *accounts) forgetAll() {
+	a.allUnshelved.Store(a.expired())
 	for i := range a.shards {
 		s := &a.shards[i]
 		s.mu.Lock()

@@ -81,7 +81,7 @@ func TestBulletin(t *testing.T) {
 
 func TestForgetAll(t *testing.T) {
 	loads := 0
-	a := newAccounts(time.Hour, time.Now, func(protocol.UserID) (*account, error) { loads++; return &account{}, nil })
+	a := newAccounts(time.Hour, time.Now, noShelf{}, func(protocol.UserID) (*account, error) { loads++; return &account{}, nil })
 	user := protocol.UserID(protocol.NewID[struct{}]())
 	for range 2 {
 		if _, err := a.get(t.Context(), user); err != nil {

@@ -29,11 +29,15 @@
 //   - A change is told to every node and acknowledged (Forget) before whoever made
 //     it gets his answer; a node that is cut off goes on with what it knows for at
 //     most the cache's 10 s (2026-11).
-//   - Revocations stand in Postgres. Redis, when there is one, only carries the news
-//     that an account changed to nodes that gossip has lost; accounts themselves are
-//     not cached there: a load is one query per user, node and 10 s, and an entry of
-//     a Redis that was away would have to be distrusted anyway. Whoever could not
-//     hear Redis for a while forgets all it knows (2026-11).
+//   - Revocations stand in Postgres. Redis, when there is one, carries the news that
+//     an account changed to nodes that gossip has lost, and accounts that a node has
+//     loaded to the others: a user costs one query in 10 s, not one per node. Whoever
+//     could not hear Redis for a while forgets all it knows (2026-11).
+//   - An entry in Redis is never removed, it expires 10 s after its load began. A node
+//     that hears of a change does not look there for that account until everything
+//     loaded before has expired. So an outage of Redis at the wrong moment brings no
+//     old rights back. Entries are signed, because Redis must not be able to grant
+//     any (2026-11).
 //   - A ban is told before a revocation: it revokes what was handed out, so that an
 //     old token is not good again after it (2026-11).
 //   - A load that began before a Forget must not fill the cache after it, so every

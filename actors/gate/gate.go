@@ -48,8 +48,8 @@ type Config struct {
 	Hashing int
 	// CacheFor is how long an account's state is believed; zero: 10 s.
 	CacheFor time.Duration
-	// Redis carries changes to nodes that gossip does not reach; nil: nothing does,
-	// and they are known there after CacheFor.
+	// Redis shares what nodes load, and carries changes to those that gossip does
+	// not reach; nil: every node loads for itself, and the latter know after CacheFor.
 	Redis redis.UniversalClient
 }
 
@@ -88,8 +88,14 @@ func New(cfg Config) (*Gate, error) {
 		cfg.CacheFor = 10 * time.Second
 	}
 	g.Passwords = NewPasswords(cfg.Hashing)
-	g.accounts = newAccounts(cfg.CacheFor, g.now, g.loadAccount)
+	var shared shelf = noShelf{}
 	var err error
+	if cfg.Redis != nil {
+		if shared, err = newRedisShelf(cfg.Redis, cfg.AccessSecret, g.log); err != nil {
+			return nil, err
+		}
+	}
+	g.accounts = newAccounts(cfg.CacheFor, g.now, shared, g.loadAccount)
 	if g.verified, err = lru.New[tokenKey, access](verifiedTokens); err != nil {
 		return nil, fmt.Errorf("make token cache: %w", err)
 	}
@@ -139,12 +145,7 @@ func (g *Gate) loadAccount(user protocol.UserID) (*account, error) {
 		return nil, err
 	}
 	a := &account{owner: s.Role == protocol.RoleOwner, banned: s.Banned, actions: s.Actions}
-	for _, id := range s.Revoked {
-		if a.ended == nil {
-			a.ended = make(map[protocol.AnyID]struct{}, len(s.Revoked))
-		}
-		a.ended[id] = struct{}{}
-	}
+	a.end(s.Revoked)
 	return a, nil
 }
 

@@ -136,7 +136,7 @@ func TestAccountsAreCachedAndExpire(t *testing.T) {
 func TestForgetBeatsALoadUnderWay(t *testing.T) {
 	user := protocol.UserID(protocol.NewID[struct{}]())
 	loads := make(chan chan *account)
-	a := newAccounts(time.Hour, time.Now, func(protocol.UserID) (*account, error) {
+	a := newAccounts(time.Hour, time.Now, noShelf{}, func(protocol.UserID) (*account, error) {
 		answer := make(chan *account)
 		loads <- answer
 		return <-answer, nil
