@@ -45,9 +45,11 @@ type Config struct {
 // DB is the one handle to the database: the pool for reads and structural changes,
 // migrations, leases. It is safe for concurrent use.
 type DB struct {
-	pool  *pgxpool.Pool
-	log   *slog.Logger
-	pages pageCache
+	pool     *pgxpool.Pool
+	log      *slog.Logger
+	pages    pageCache
+	search   searchNotes
+	searches chan struct{} // holds one for each search that runs
 
 	trigrams atomic.Pointer[bool] // whether there is an index of trigrams; nil: not known yet
 }
@@ -69,7 +71,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		pool.Close()
 		return nil, oneLine(err)
 	}
-	return &DB{pool: pool, log: logger(cfg.Log)}, nil
+	return &DB{pool: pool, log: logger(cfg.Log), searches: make(chan struct{}, maxSearches)}, nil
 }
 
 func configure(pc *pgxpool.Config, cfg Config) {

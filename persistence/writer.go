@@ -189,6 +189,7 @@ func (w *Writer) decide(p pending, err error) {
 	case err == nil:
 		w.counters.writes.Add(1)
 		w.counters.rows.Add(uint64(len(p.Rows)))
+		w.db.search.stored(p.Rows)
 	case errors.Is(err, ErrFenced):
 		w.counters.fenced.Add(1)
 	case errors.Is(err, errClosing):

@@ -39,6 +39,7 @@ func New(cfg Config) *turn.Kind[State] {
 	turn.On(k, protocol.MessageUnpin, there((*State).unpinMessage), turn.Writes)
 	turn.On(k, protocol.MessageRemove, there((*State).removeMessage), turn.Writes)
 	turn.On(k, protocol.PinList, there((*State).listPins))
+	turn.On(k, protocol.SearchInChannel, there((*State).searchChannel))
 	turn.OnMessage(k, (*State).aliasGone)
 	turn.OnMessage(k, (*State).typingChanged)
 	turn.OnMessage(k, (*State).accessChanged)

@@ -110,6 +110,8 @@ func New(cfg Config) *turn.Kind[State] {
 	turn.On(k, protocol.AliasMemberRemove, (*State).removeAliasMember, turn.Structural)
 	turn.On(k, protocol.AliasMembersSet, (*State).setAliasMembers, turn.Structural)
 
+	turn.On(k, protocol.SearchInCommunity, (*State).searchCommunity)
+
 	turn.OnMessage(k, (*State).answerAccess)
 	turn.OnMessage(k, (*State).memberPresence)
 	turn.OnMessage(k, (*State).sweepOnline)

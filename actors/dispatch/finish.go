@@ -12,7 +12,11 @@ var finishers = map[string]func(ctx context.Context, d *Dispatcher, cmd, reply a
 	protocol.MessageSend.Name: finishSend,
 	protocol.MessageList.Name: finishPage,
 	protocol.MessageGet.Name:  finishMessage,
-	protocol.MemberList.Name:  finishMembers,
+
+	protocol.SearchInChannel.Name:   finishSearchChannel,
+	protocol.SearchInCommunity.Name: finishSearchCommunity,
+
+	protocol.MemberList.Name: finishMembers,
 
 	protocol.MemberSearch.Name: finishMemberSearch,
 	protocol.MemberGet.Name:    finishMember,

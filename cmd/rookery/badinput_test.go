@@ -157,6 +157,8 @@ func targets(w *workload, message string) []target {
 		{"POST", "/api/messages", load.Body(o.General, "hello"), "message"},
 		{"GET", "/api/messages/channel/" + o.General + "?limit=25&continuationToken=&direction=older", nil, ""},
 		{"GET", "/api/messages/" + message, nil, ""},
+		{"GET", "/api/messages/search/channel/" + o.General + "?q=hello&limit=5&offset=0&authorId=&hasAttachment=false&fileType=IMAGE&before=2030-01-01", nil, ""},
+		{"GET", "/api/messages/search/community/" + o.Community + "?q=hello&limit=5&offset=0&channelId=&after=2020-01-01T00:00:00Z", nil, ""},
 		{"PATCH", "/api/messages/" + message, map[string]any{"spans": []any{map[string]any{"type": "PLAINTEXT", "text": "e"}}, "attachments": []any{}}, ""},
 		{"POST", "/api/messages/reactions", map[string]any{"messageId": message, "emoji": "x"}, ""},
 		{"DELETE", "/api/messages/reactions", map[string]any{"messageId": message, "emoji": "x"}, ""},

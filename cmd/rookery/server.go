@@ -52,6 +52,7 @@ type server struct {
 	redis   redis.UniversalClient
 	http    *httpapi.Server
 	jobs    *jobs.Runner
+	indexer *persistence.SearchIndexer
 	profile *http.Server
 	ready   atomic.Bool
 	started time.Time
@@ -81,6 +82,7 @@ func newServer(ctx context.Context, cfg *config, keys *secrets, db *persistence.
 	if err := s.openProfile(ctx); err != nil {
 		return nil, err
 	}
+	s.indexer = persistence.StartSearchIndexer(db, s.writer)
 	s.jobs, err = jobs.Start(ctx, jobs.Config{DB: db, Chores: jobs.Chores(db), Log: log})
 	return s, err
 }
@@ -286,6 +288,7 @@ func (s *server) stop() {
 		}
 	}
 	// Beside the drain: what a chore waits for is only the database.
+	s.indexer.Stop()
 	jobsOver := make(chan error, 1)
 	go func() { jobsOver <- s.jobs.Stop(ctx) }()
 	note("close sockets", s.sockets.Drain(ctx))
@@ -315,6 +318,9 @@ func (s *server) stop() {
 func (s *server) abandon() {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
+	if s.indexer != nil {
+		s.indexer.Stop()
+	}
 	if s.node != nil {
 		_ = s.node.Stop(ctx)
 	}

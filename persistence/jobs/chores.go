@@ -25,6 +25,11 @@ func Chores(db *persistence.DB) []Chore {
 		{"community.purge", "* * * * *", func(ctx context.Context, _ protocol.Instant) (bool, error) {
 			return db.PurgeDeleted(ctx, purgeChunk)
 		}},
+		// What the indexers of the nodes did not get to, such as messages of a node that died.
+		{"search.index", "* * * * *", db.IndexLagging},
+		{"search.sweep", "20 3 * * *", func(ctx context.Context, _ protocol.Instant) (bool, error) {
+			return db.SweepSearch(ctx, purgeChunk)
+		}},
 	}
 }
 
