@@ -52,7 +52,7 @@
 // # What it does not do
 //
 // It knows nothing of actors, sockets or HTTP and decides nothing about permissions. It keeps
-// pages of histories for the owners of channels (ChannelPages) and caches nothing else. It does
+// pages of histories for the owners of conversations (Pages) and caches nothing else. It does
 // not replicate or back up.
 //
 // # Decisions

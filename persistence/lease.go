@@ -34,6 +34,7 @@ var sweepLeases = query(`
 			WHEN 'user' THEN NOT EXISTS (SELECT FROM app_user WHERE app_user.id = l.id::uuid)
 			WHEN 'community' THEN NOT EXISTS (SELECT FROM community WHERE community.id = l.id::uuid)
 			WHEN 'channel' THEN NOT EXISTS (SELECT FROM channel WHERE channel.id = l.id::uuid)
+			WHEN 'dm' THEN NOT EXISTS (SELECT FROM direct_message_group g WHERE g.id = l.id::uuid)
 			ELSE false END
 		LIMIT $2 FOR UPDATE SKIP LOCKED)`)
 
@@ -43,7 +44,7 @@ const leaseKept = 24 * time.Hour
 // sweepBatch bounds the rows that one step of a clean-up deletes.
 const sweepBatch = 1000
 
-// SweepLeases deletes some leases of deleted users, communities and channels, and tells whether
+// SweepLeases deletes some leases of deleted users, communities, channels and groups, and tells whether
 // there may be more. An actor that still has one is refused at its next write, as it would be
 // anyway, because what it writes about is gone.
 func (db *DB) SweepLeases(ctx context.Context, now protocol.Instant) (more bool, err error) {

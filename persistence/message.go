@@ -33,24 +33,61 @@ const attachmentText = `'{"id":"' || f.id || '","filename":' || to_json(f.filena
 	|| ',"fileType":"' || f.file_type || '","size":' || f.size || ',"hasThumbnail":'
 	|| CASE WHEN f.thumbnail_path IS NULL THEN 'false' ELSE 'true' END || '}'`
 
-// history is what lists show of a channel: no replies, nothing that was deleted.
-const history = `SELECT ` + messageColumns + messageTable + `
-	WHERE m.channel_id = $1 AND m.parent_message_id IS NULL AND m.deleted_at IS NULL`
-
-// seqOfToken is the place of a message whose id a client sent as its token; a
-// message of elsewhere leaves the page empty.
-const seqOfToken = `(SELECT t.seq FROM message t WHERE t.id = $3 AND t.channel_id = $1)`
+// logQueries are the statements about the messages of one channel or one group:
+// $1 is its id.
+type logQueries struct {
+	recent, first, older, newer, before, after string // pages
+	lastSeq, sends, removed                    string
+}
 
 var (
-	selectRecentMessages = query(history + ` ORDER BY m.seq DESC LIMIT $2`)
-	selectFirstMessages  = query(history + ` ORDER BY m.seq LIMIT $2`)
-	selectOlderMessages  = query(history + ` AND m.seq < $3::bigint ORDER BY m.seq DESC LIMIT $2`)
-	selectNewerMessages  = query(history + ` AND m.seq > $3::bigint ORDER BY m.seq LIMIT $2`)
-	selectMessagesBefore = query(history + ` AND m.seq < ` + seqOfToken + ` ORDER BY m.seq DESC LIMIT $2`)
-	selectMessagesAfter  = query(history + ` AND m.seq > ` + seqOfToken + ` ORDER BY m.seq LIMIT $2`)
+	channelLog = newLogQueries("channel_id")
+	groupLog   = newLogQueries("direct_message_group_id")
+)
 
-	selectMessage          = query(`SELECT ` + messageColumns + messageTable + ` WHERE m.id = $1 AND m.deleted_at IS NULL`)
-	selectChannelOfMessage = query(`SELECT channel_id FROM message WHERE id = $1 AND channel_id IS NOT NULL`)
+// logOf chooses by the place.
+func logOf(in protocol.Place) *logQueries {
+	if in.Kind() == protocol.KindDM {
+		return groupLog
+	}
+	return channelLog
+}
+
+func newLogQueries(column string) *logQueries {
+	// What lists show: no replies, nothing that was deleted.
+	history := `SELECT ` + messageColumns + messageTable + `
+		WHERE m.` + column + ` = $1 AND m.parent_message_id IS NULL AND m.deleted_at IS NULL`
+	// The place of a message whose id a client sent as its token; a message of
+	// elsewhere leaves the page empty.
+	seqOfToken := `(SELECT t.seq FROM message t WHERE t.id = $3 AND t.` + column + ` = $1)`
+	return &logQueries{
+		recent: query(history + ` ORDER BY m.seq DESC LIMIT $2`),
+		first:  query(history + ` ORDER BY m.seq LIMIT $2`),
+		older:  query(history + ` AND m.seq < $3::bigint ORDER BY m.seq DESC LIMIT $2`),
+		newer:  query(history + ` AND m.seq > $3::bigint ORDER BY m.seq LIMIT $2`),
+		before: query(history + ` AND m.seq < ` + seqOfToken + ` ORDER BY m.seq DESC LIMIT $2`),
+		after:  query(history + ` AND m.seq > ` + seqOfToken + ` ORDER BY m.seq LIMIT $2`),
+
+		// Receipts count too: the newest message may have been deleted, and its seq
+		// must not come back, or a new message would be taken as read.
+		lastSeq: query(`
+			SELECT coalesce(greatest(
+					(SELECT max(seq) FROM message WHERE ` + column + ` = $1),
+					(SELECT max(last_read_seq) FROM read_receipt WHERE ` + column + ` = $1)), 0),
+				(SELECT sent_at FROM message WHERE ` + column + ` = $1 ORDER BY seq DESC LIMIT 1)`),
+
+		sends: query(`
+			SELECT id, author_id, coalesce(nonce, ''), sent_at FROM (
+				SELECT id, author_id, nonce, sent_at, seq FROM message WHERE ` + column + ` = $1 ORDER BY seq DESC LIMIT $2
+			) AS newest WHERE sent_at >= $3 ORDER BY seq`),
+
+		removed: query(`SELECT EXISTS (SELECT FROM message WHERE id = $2 AND ` + column + ` = $1 AND deleted_at IS NOT NULL)`),
+	}
+}
+
+var (
+	selectMessage        = query(`SELECT ` + messageColumns + messageTable + ` WHERE m.id = $1 AND m.deleted_at IS NULL`)
+	selectPlaceOfMessage = query(`SELECT channel_id, direct_message_group_id FROM message WHERE id = $1`)
 
 	// Files that a user may attach to a message: his own uploads for messages,
 	// not yet in use by another one.
@@ -61,19 +98,6 @@ var (
 			AND NOT EXISTS (SELECT FROM message_attachment a WHERE a.file_id = f.id AND a.message_id <> $3)`)
 
 	selectChannelSettings = query(`SELECT community_id, slowmode_seconds, is_private FROM channel WHERE id = $1 AND deleted_at IS NULL`)
-
-	// Receipts count too: the newest message may have been deleted, and its seq
-	// must not come back, or a new message would be taken as read.
-	selectLastSeq = query(`
-		SELECT coalesce(greatest(
-				(SELECT max(seq) FROM message WHERE channel_id = $1),
-				(SELECT max(last_read_seq) FROM read_receipt WHERE channel_id = $1)), 0),
-			(SELECT sent_at FROM message WHERE channel_id = $1 ORDER BY seq DESC LIMIT 1)`)
-
-	selectRecentSends = query(`
-		SELECT id, author_id, coalesce(nonce, ''), sent_at FROM (
-			SELECT id, author_id, nonce, sent_at, seq FROM message WHERE channel_id = $1 ORDER BY seq DESC LIMIT $2
-		) AS newest WHERE sent_at >= $3 ORDER BY seq`)
 
 	// Only when slow mode is on: nobody else needs it.
 	selectLastSends = query(`
@@ -111,21 +135,40 @@ type LastSend struct {
 	At   protocol.Instant
 }
 
-// ChannelLog is what the owner of a channel keeps of it in memory.
-type ChannelLog struct {
-	Settings   protocol.ChannelSettings
+// Log is what the owner of a conversation keeps of it in memory.
+type Log struct {
 	Messages   []LoggedMessage  // the newest that lists show, oldest of them first
 	More       bool             // there are older ones
 	LastSeq    int64            // of all rows and receipts; 0: nothing was ever written
 	LastSentAt protocol.Instant // of the newest row
 	Sends      []RecentSend     // oldest first
-	LastSends  []LastSend       // only when slow mode is on
+	LastSends  []LastSend       // of a channel, and only when slow mode is on
 }
 
-// ChannelLog reads the newest limit messages of a channel, and what sends since
-// the given moment (at most sends of them) were, in one round trip.
-func (db *DB) ChannelLog(ctx context.Context, channel protocol.ChannelID, limit, sends int, since, now protocol.Instant) (*ChannelLog, error) {
-	l := &ChannelLog{Settings: protocol.ChannelSettings{Missing: true}}
+// LogScope says how much of a conversation is read.
+type LogScope struct {
+	Messages, Sends int              // at most
+	Since           protocol.Instant // sends from here on
+	Now             protocol.Instant
+}
+
+// queue reads the log with the batch; done is for when the batch was sent.
+func (l *Log) queue(b *pgx.Batch, in protocol.Place, scope LogScope) (done func()) {
+	q := logOf(in)
+	queueList(b, &l.Messages, scanMessage, q.recent, in.ID(), scope.Messages+1)
+	b.Queue(q.lastSeq, in.ID()).QueryRow(func(row pgx.Row) error { return row.Scan(&l.LastSeq, &l.LastSentAt) })
+	queueList(b, &l.Sends, scanRecentSend, q.sends, in.ID(), scope.Sends, scope.Since)
+	return func() {
+		if l.More = len(l.Messages) > scope.Messages; l.More {
+			l.Messages = l.Messages[:scope.Messages]
+		}
+		slices.Reverse(l.Messages)
+	}
+}
+
+// ChannelLog reads the settings of a channel and its log in one round trip.
+func (db *DB) ChannelLog(ctx context.Context, channel protocol.ChannelID, scope LogScope) (protocol.ChannelSettings, *Log, error) {
+	settings, l := protocol.ChannelSettings{Missing: true}, &Log{}
 	b := &pgx.Batch{}
 	b.Queue(selectChannelSettings, channel).QueryRow(func(row pgx.Row) error {
 		s := protocol.ChannelSettings{}
@@ -133,21 +176,16 @@ func (db *DB) ChannelLog(ctx context.Context, channel protocol.ChannelID, limit,
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
-		l.Settings = s
+		settings = s
 		return err
 	})
-	queueList(b, &l.Messages, scanMessage, selectRecentMessages, channel, limit+1)
-	b.Queue(selectLastSeq, channel).QueryRow(func(row pgx.Row) error { return row.Scan(&l.LastSeq, &l.LastSentAt) })
-	queueList(b, &l.Sends, scanRecentSend, selectRecentSends, channel, sends, since)
-	queueList(b, &l.LastSends, scanLastSend, selectLastSends, channel, maxSlowmodeScan, now)
+	done := l.queue(b, protocol.InChannel(channel), scope)
+	queueList(b, &l.LastSends, scanLastSend, selectLastSends, channel, maxSlowmodeScan, scope.Now)
 	if err := db.pool.SendBatch(ctx, b).Close(); err != nil {
-		return nil, oneLine(fmt.Errorf("load channel %s: %w", channel, err))
+		return settings, nil, oneLine(fmt.Errorf("load channel %s: %w", channel, err))
 	}
-	if l.More = len(l.Messages) > limit; l.More {
-		l.Messages = l.Messages[:limit]
-	}
-	slices.Reverse(l.Messages)
-	return l, nil
+	done()
+	return settings, l, nil
 }
 
 // LoggedMessage reads one message; nil when there is none or it was deleted.
@@ -179,18 +217,18 @@ func (db *DB) Message(ctx context.Context, id protocol.MessageID) (*protocol.Mes
 	return &m.Message, nil
 }
 
-// ChannelOfMessage finds the channel of a message; it never changes. A message
-// that does not exist or is not in a channel is a NotFound.
-func (db *DB) ChannelOfMessage(ctx context.Context, id protocol.MessageID) (protocol.ChannelID, error) {
-	var c protocol.ChannelID
-	err := db.pool.QueryRow(ctx, selectChannelOfMessage, id).Scan(&c)
+// PlaceOfMessage finds where a message is; that never changes. A message that
+// does not exist is a NotFound.
+func (db *DB) PlaceOfMessage(ctx context.Context, id protocol.MessageID) (protocol.Place, error) {
+	var p protocol.Place
+	err := db.pool.QueryRow(ctx, selectPlaceOfMessage, id).Scan(&p.Channel, &p.Group)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return c, protocol.NotFound("Message not found")
+		return p, protocol.NotFound("Message not found")
 	}
 	if err != nil {
-		return c, oneLine(fmt.Errorf("find channel of message %s: %w", id, err))
+		return p, oneLine(fmt.Errorf("find place of message %s: %w", id, err))
 	}
-	return c, nil
+	return p, nil
 }
 
 // Attachable reads those of the files that the user may attach to the message.

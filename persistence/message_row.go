@@ -5,18 +5,18 @@ import "github.com/rookery-chat/rookery/protocol"
 // rowSize is about what a row costs besides its texts.
 const rowSize = 256
 
-// MessageRow stores a new message of a channel. Its author may be gone by then;
+// MessageRow stores a new message of a channel or group. Its author may be gone by then;
 // the message stays.
 type MessageRow struct {
 	Message *protocol.Message
 }
 
 const (
-	newMessage     = `INSERT INTO message (id, channel_id, seq, author_id, sent_at, deleted_at, nonce, pending_attachments, search_text, spans)`
-	newMessageHead = `SELECT n.id, n.channel_id, n.seq, (SELECT u.id FROM app_user u WHERE u.id = n.author_id), n.sent_at, n.deleted_at,
+	newMessage     = `INSERT INTO message (id, channel_id, direct_message_group_id, seq, author_id, sent_at, deleted_at, nonce, pending_attachments, search_text, spans)`
+	newMessageHead = `SELECT n.id, n.channel_id, n.group_id, n.seq, (SELECT u.id FROM app_user u WHERE u.id = n.author_id), n.sent_at, n.deleted_at,
 			nullif(n.nonce, ''), n.pending, n.search_text`
-	newMessageArray = `unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::int[], $9::text[], $10::json[])
-			AS n (id, channel_id, seq, author_id, sent_at, deleted_at, nonce, pending, search_text, spans)`
+	newMessageArray = `unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::uuid[], $6::timestamptz[], $7::timestamptz[], $8::text[], $9::int[], $10::text[], $11::json[])
+			AS n (id, channel_id, group_id, seq, author_id, sent_at, deleted_at, nonce, pending, search_text, spans)`
 )
 
 // insertMessages is for messages that name nobody, nearly all of them: a row
@@ -44,7 +44,7 @@ var insertMentioning = newStatement(Statement{
 		FROM ` + newMessageArray + `
 		ON CONFLICT (id) DO NOTHING
 		RETURNING id
-	)` + insertMentions(`$11::uuid[], $12::uuid[], $13::uuid[], $14::text[]`, `added`),
+	)` + insertMentions(`$12::uuid[], $13::uuid[], $14::uuid[], $15::text[]`, `added`),
 	Args: func(rows []Row) []any {
 		var list []mention
 		for _, r := range rows {
@@ -59,6 +59,7 @@ func messageArgs(rows []Row) []any {
 	return []any{
 		Column(rows, func(r *MessageRow) protocol.MessageID { return r.Message.ID }),
 		Column(rows, func(r *MessageRow) *protocol.ChannelID { return r.Message.ChannelID }),
+		Column(rows, func(r *MessageRow) *protocol.GroupID { return r.Message.DirectMessageGroupID }),
 		Column(rows, func(r *MessageRow) int64 { return r.Message.Seq }),
 		Column(rows, func(r *MessageRow) *protocol.UserID { return r.Message.AuthorID }),
 		Column(rows, func(r *MessageRow) protocol.Instant { return r.Message.SentAt }),

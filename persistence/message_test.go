@@ -102,7 +102,7 @@ func TestMessageRowsMayRunTwice(t *testing.T) {
 	at := protocol.Instant(1_700_000_001_000)
 	rows := []persistence.Row{
 		&persistence.MessageRow{Message: kept},
-		&persistence.ReceiptRow{ID: protocol.AnyID{1}, User: m.user, Channel: m.channel, Message: kept.ID, Seq: 1, SentAt: at, At: at},
+		&persistence.ReceiptRow{ID: protocol.AnyID{1}, User: m.user, In: protocol.InChannel(m.channel), Message: kept.ID, Seq: 1, SentAt: at, At: at},
 		&persistence.MessageRow{Message: gone},
 		&persistence.ReactionRow{ID: protocol.AnyID{1}, Message: kept.ID, Emoji: "a", User: m.user, At: at},
 		&persistence.ReactionRow{ID: protocol.AnyID{2}, Message: kept.ID, Emoji: "b", User: m.user, At: at},
@@ -135,7 +135,7 @@ func TestReceiptsNeverGoBack(t *testing.T) {
 	var rows []persistence.Row
 	for i, seq := range []int64{3, 7, 5, 7, 1} {
 		rows = append(rows, &persistence.ReceiptRow{
-			ID: protocol.AnyID(protocol.NewID[messageTag]()), User: m.user, Channel: m.channel, Seq: seq,
+			ID: protocol.AnyID(protocol.NewID[messageTag]()), User: m.user, In: protocol.InChannel(m.channel), Seq: seq,
 			SentAt: protocol.Instant(seq), At: protocol.Instant(100 + i),
 		})
 	}
@@ -166,7 +166,7 @@ func TestRefusedMessageSparesItsNeighbours(t *testing.T) {
 			t.Errorf("row %d: %v", i, err)
 		}
 	}
-	log, err := m.db.ChannelLog(t.Context(), m.channel, 1, 10, 1, 1_700_000_000_010)
+	_, log, err := m.db.ChannelLog(t.Context(), m.channel, persistence.LogScope{Messages: 1, Sends: 10, Since: 1, Now: 1_700_000_000_010})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,13 +181,13 @@ func TestRefusedMessageSparesItsNeighbours(t *testing.T) {
 func TestChannelLogOfNoChannel(t *testing.T) {
 	t.Parallel()
 	m := newMessages(t)
-	log, err := m.db.ChannelLog(t.Context(), protocol.ChannelID{9}, 10, 10, 0, 1)
-	if err != nil || !log.Settings.Missing || log.LastSeq != 0 || len(log.Messages) != 0 {
+	settings, log, err := m.db.ChannelLog(t.Context(), protocol.ChannelID{9}, persistence.LogScope{Messages: 10, Sends: 10, Now: 1})
+	if err != nil || !settings.Missing || log.LastSeq != 0 || len(log.Messages) != 0 {
 		t.Errorf("%+v %v", log, err)
 	}
 	for name, err := range map[string]error{
-		"message":            second(m.db.Message(t.Context(), protocol.MessageID{9})),
-		"channel of message": second(m.db.ChannelOfMessage(t.Context(), protocol.MessageID{9})),
+		"message":          second(m.db.Message(t.Context(), protocol.MessageID{9})),
+		"place of message": second(m.db.PlaceOfMessage(t.Context(), protocol.MessageID{9})),
 	} {
 		if !errors.Is(err, protocol.NotFound("")) {
 			t.Errorf("%s: %v", name, err)

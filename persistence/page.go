@@ -26,44 +26,44 @@ func (p *StoredPage) Settled(g protocol.PageGrant) bool {
 	return p.High > 0 && g.Cursor != 0 && (p.More || !g.Newer)
 }
 
-// MessagePage reads the page that a channel has granted, in one statement. What
+// MessagePage reads the page that the owner of the place has granted, in one statement. What
 // Postgres has in the form of the contract goes through as it is.
-func (db *DB) MessagePage(ctx context.Context, channel protocol.ChannelID, g protocol.PageGrant) (*StoredPage, error) {
-	sql, args := pageQuery(channel, g)
+func (db *DB) MessagePage(ctx context.Context, in protocol.Place, g protocol.PageGrant) (*StoredPage, error) {
+	sql, args := pageQuery(in, g)
 	rows, err := db.pool.Query(ctx, sql, args...)
 	if err != nil {
-		return nil, oneLine(fmt.Errorf("list messages of %s: %w", channel, err))
+		return nil, oneLine(fmt.Errorf("list messages of %s: %w", in, err))
 	}
-	page, err := collectPage(rows, channel, g)
+	page, err := collectPage(rows, in, g)
 	if err != nil {
-		return nil, oneLine(fmt.Errorf("list messages of %s: %w", channel, err))
+		return nil, oneLine(fmt.Errorf("list messages of %s: %w", in, err))
 	}
 	return page, nil
 }
 
 // pageQuery asks for one row more than the page has, to know whether it is the
 // last one.
-func pageQuery(channel protocol.ChannelID, g protocol.PageGrant) (string, []any) {
-	limit := g.Limit + 1
+func pageQuery(in protocol.Place, g protocol.PageGrant) (string, []any) {
+	q, id, limit := logOf(in), in.ID(), g.Limit+1
 	switch {
 	case !g.After.IsZero() && g.Newer:
-		return selectMessagesAfter, []any{channel, limit, g.After}
+		return q.after, []any{id, limit, g.After}
 	case !g.After.IsZero():
-		return selectMessagesBefore, []any{channel, limit, g.After}
+		return q.before, []any{id, limit, g.After}
 	case g.Newer && g.Cursor == 0:
-		return selectFirstMessages, []any{channel, limit}
+		return q.first, []any{id, limit}
 	case g.Newer:
-		return selectNewerMessages, []any{channel, limit, g.Cursor}
+		return q.newer, []any{id, limit, g.Cursor}
 	case g.Cursor == 0:
-		return selectRecentMessages, []any{channel, limit}
+		return q.recent, []any{id, limit}
 	default:
-		return selectOlderMessages, []any{channel, limit, g.Cursor}
+		return q.older, []any{id, limit, g.Cursor}
 	}
 }
 
 // collectPage writes the rows one behind the other and puts them into the order
 // of a page, newest first.
-func collectPage(rows pgx.Rows, channel protocol.ChannelID, g protocol.PageGrant) (*StoredPage, error) {
+func collectPage(rows pgx.Rows, in protocol.Place, g protocol.PageGrant) (*StoredPage, error) {
 	defer rows.Close()
 	page := &StoredPage{}
 	var r messageScan
@@ -105,7 +105,7 @@ func collectPage(rows pgx.Rows, channel protocol.ChannelID, g protocol.PageGrant
 	b = append(b, ']')
 	if page.More {
 		b = append(b, `,"continuationToken":"`...)
-		b = append(b, protocol.Cursor{Channel: channel, Seq: last}.Token()...)
+		b = append(b, protocol.Cursor{In: in, Seq: last}.Token()...)
 		b = append(b, '"')
 	}
 	b = append(b, '}')

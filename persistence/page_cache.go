@@ -17,10 +17,10 @@ const (
 	pageOverhead = 256 // about what an entry costs besides its text
 )
 
-// pageCache keeps pages of the channels that this node owns, those that were
+// pageCache keeps pages of the conversations that this node owns, those that were
 // asked for last, as they were sent. Which page is still true is known to the
-// owner of its channel alone, so each activation has pages of its own and no way
-// to those of another one (see ChannelPages).
+// owner of its conversation alone, so each activation has pages of its own and no way
+// to those of another one (see Pages).
 type pageCache struct {
 	mu     sync.Mutex
 	bytes  int
@@ -32,11 +32,11 @@ type pageCache struct {
 }
 
 type pageOwner struct {
-	channel protocol.ChannelID
-	epoch   int64
+	in    protocol.Place
+	epoch int64
 }
 
-// pagePlace names a page of a channel.
+// pagePlace names a page of a conversation.
 type pagePlace struct {
 	cursor int64
 	limit  int
@@ -67,7 +67,7 @@ func (db *DB) PageStats() PageStats {
 }
 
 // ForgetPages drops every page of this node: something was changed that no owner
-// of a channel is told of, such as that an alias group is gone which any message
+// of a conversation is told of, such as that an alias group is gone which any message
 // may name.
 func (db *DB) ForgetPages() {
 	c := &db.pages
@@ -88,23 +88,23 @@ func (c *pageCache) drop(e *list.Element) {
 	}
 }
 
-// ChannelPages is what one activation of a channel keeps of older pages. It is
+// Pages is what one activation of a conversation keeps of older pages. It is
 // used in its turns only. nil keeps nothing.
-type ChannelPages struct {
+type Pages struct {
 	db      *DB
 	owner   pageOwner
 	high    int64  // no page kept depends on a greater seq
 	changes uint64 // of messages
 }
 
-// ChannelPages are the pages of an activation. Those of an earlier one are never
+// Pages are the pages of an activation. Those of an earlier one are never
 // seen again.
-func (db *DB) ChannelPages(channel protocol.ChannelID, epoch int64) *ChannelPages {
-	return &ChannelPages{db: db, owner: pageOwner{channel, epoch}}
+func (db *DB) Pages(in protocol.Place, epoch int64) *Pages {
+	return &Pages{db: db, owner: pageOwner{in, epoch}}
 }
 
 // Get gives a page that is kept; nil when there is none.
-func (p *ChannelPages) Get(g protocol.PageGrant) json.RawMessage {
+func (p *Pages) Get(g protocol.PageGrant) json.RawMessage {
 	if p == nil {
 		return nil
 	}
@@ -121,11 +121,11 @@ func (p *ChannelPages) Get(g protocol.PageGrant) json.RawMessage {
 	return e.Value.(*cachedPage).text
 }
 
-// PageMark is a moment in the life of a channel's pages.
+// PageMark is a moment in the life of a conversation's pages.
 type PageMark struct{ changes, purges uint64 }
 
 // Mark is what Put wants to know: take it in the turn that begins to read.
-func (p *ChannelPages) Mark() PageMark {
+func (p *Pages) Mark() PageMark {
 	if p == nil {
 		return PageMark{}
 	}
@@ -137,7 +137,7 @@ func (p *ChannelPages) Mark() PageMark {
 
 // Put keeps a page that was read, unless a message was changed since the reading
 // began, or the page changes by itself.
-func (p *ChannelPages) Put(g protocol.PageGrant, page *StoredPage, since PageMark) {
+func (p *Pages) Put(g protocol.PageGrant, page *StoredPage, since PageMark) {
 	if p == nil || since.changes != p.changes || !page.Settled(g) || len(page.Text) > maxPageShare {
 		return
 	}
@@ -169,7 +169,7 @@ func (p *ChannelPages) Put(g protocol.PageGrant, page *StoredPage, since PageMar
 
 // Changed drops the pages that depend on a message. It costs next to nothing for
 // a message that is newer than all of them.
-func (p *ChannelPages) Changed(seq int64) {
+func (p *Pages) Changed(seq int64) {
 	if p == nil {
 		return
 	}
@@ -187,9 +187,9 @@ func (p *ChannelPages) Changed(seq int64) {
 	}
 }
 
-// Clear drops all pages of the channel: something about it was changed that may
+// Clear drops all pages of the conversation: something about it was changed that may
 // show in any of them.
-func (p *ChannelPages) Clear() {
+func (p *Pages) Clear() {
 	if p == nil {
 		return
 	}

@@ -15,13 +15,13 @@ func TestPagesThatAreKept(t *testing.T) {
 	page := func(low, high int64) *persistence.StoredPage {
 		return &persistence.StoredPage{Text: json.RawMessage(`{}`), Low: low, High: high, More: true}
 	}
-	mine, other := db.ChannelPages(protocol.ChannelID{1}, 7), db.ChannelPages(protocol.ChannelID{2}, 7)
-	put := func(p *persistence.ChannelPages) {
+	mine, other := db.Pages(protocol.InChannel(protocol.ChannelID{1}), 7), db.Pages(protocol.InChannel(protocol.ChannelID{2}), 7)
+	put := func(p *persistence.Pages) {
 		for _, at := range []int64{10, 20, 30} {
 			p.Put(place(at), page(at-10, at-1), p.Mark())
 		}
 	}
-	has := func(when string, p *persistence.ChannelPages, want ...bool) {
+	has := func(when string, p *persistence.Pages, want ...bool) {
 		t.Helper()
 		for i, at := range []int64{10, 20, 30} {
 			if got := p.Get(place(at)) != nil; got != want[i] {
@@ -37,7 +37,7 @@ func TestPagesThatAreKept(t *testing.T) {
 	mine.Changed(10)
 	has("in one of them", mine, true, false, true)
 	has("of another channel", other, true, true, true)
-	has("of the next activation", db.ChannelPages(protocol.ChannelID{1}, 8), false, false, false)
+	has("of the next activation", db.Pages(protocol.InChannel(protocol.ChannelID{1}), 8), false, false, false)
 	before := mine.Mark()
 	mine.Changed(99)
 	mine.Put(place(20), page(10, 19), before)
@@ -64,7 +64,7 @@ func TestPagesThatAreKept(t *testing.T) {
 func TestPagesAreBoundedInBytes(t *testing.T) {
 	t.Parallel()
 	var db persistence.DB
-	p := db.ChannelPages(protocol.ChannelID{1}, 1)
+	p := db.Pages(protocol.InChannel(protocol.ChannelID{1}), 1)
 	const size = 900 << 10
 	for i := range int64(100) {
 		g := protocol.PageGrant{Limit: 50, Cursor: i + 1}

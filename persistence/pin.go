@@ -144,8 +144,6 @@ var (
 		WHERE m.channel_id = $1 AND m.pinned AND m.deleted_at IS NULL
 			AND ($2::uuid IS NULL OR (m.pinned_at, m.id) > (SELECT p.pinned_at, p.id FROM message p WHERE p.id = $2 AND p.channel_id = $1 AND p.pinned))
 		ORDER BY m.pinned_at, m.id LIMIT $3`)
-
-	selectRemoved = query(`SELECT EXISTS (SELECT FROM message WHERE id = $1 AND channel_id = $2 AND deleted_at IS NOT NULL)`)
 )
 
 // Pins lists at most limit pinned messages of a channel, oldest pin first, from
@@ -177,9 +175,9 @@ func (db *DB) Pins(ctx context.Context, channel protocol.ChannelID, after protoc
 }
 
 // MessageRemoved reports whether there is a message that was removed.
-func (db *DB) MessageRemoved(ctx context.Context, id protocol.MessageID, channel protocol.ChannelID) (bool, error) {
+func (db *DB) MessageRemoved(ctx context.Context, in protocol.Place, id protocol.MessageID) (bool, error) {
 	var removed bool
-	if err := db.pool.QueryRow(ctx, selectRemoved, id, channel).Scan(&removed); err != nil {
+	if err := db.pool.QueryRow(ctx, logOf(in).removed, in.ID(), id).Scan(&removed); err != nil {
 		return false, oneLine(fmt.Errorf("look for message %s: %w", id, err))
 	}
 	return removed, nil

@@ -3,13 +3,13 @@ package protocol
 import "testing"
 
 func TestCursorToken(t *testing.T) {
-	channel, other := NewID[channelTag](), NewID[channelTag]()
+	channel, other := InChannel(NewID[channelTag]()), InGroup(NewID[groupTag]())
 	for _, seq := range []int64{1, 2, 255, 256, 1 << 20, maxCursorSeq} {
 		token := Cursor{channel, seq}.Token()
 		if token[14] != '8' || token[19] != '8' {
 			t.Errorf("%s is not a UUID of version 8", token)
 		}
-		if kind, c, _ := ReadToken(channel, token); kind != TokenCursor || c.Seq != seq || c.Channel != channel {
+		if kind, c, _ := ReadToken(channel, token); kind != TokenCursor || c.Seq != seq || c.In != channel {
 			t.Errorf("seq %d came back as %v %+v", seq, kind, c)
 		}
 		if kind, _, _ := ReadToken(other, token); kind != TokenForeign {
@@ -28,7 +28,7 @@ func TestReadTokenKinds(t *testing.T) {
 		"00000000-0000-8000-8000-000000000001": TokenForeign,
 		id.String():                            TokenMessage,
 	} {
-		kind, _, got := ReadToken(ChannelID{1}, token)
+		kind, _, got := ReadToken(InChannel(ChannelID{1}), token)
 		if kind != want || kind == TokenMessage && got.String() != token {
 			t.Errorf("ReadToken(%q) = %v %v, want %v", token, kind, got, want)
 		}
@@ -37,10 +37,10 @@ func TestReadTokenKinds(t *testing.T) {
 
 func FuzzReadToken(f *testing.F) {
 	f.Add("")
-	f.Add(Cursor{ChannelID{1}, 7}.Token())
+	f.Add(Cursor{InChannel(ChannelID{1}), 7}.Token())
 	f.Fuzz(func(t *testing.T, token string) {
-		if kind, c, _ := ReadToken(ChannelID{1}, token); kind == TokenCursor {
-			if again, d, _ := ReadToken(ChannelID{1}, c.Token()); again != TokenCursor || d != c {
+		if kind, c, _ := ReadToken(InChannel(ChannelID{1}), token); kind == TokenCursor {
+			if again, d, _ := ReadToken(InChannel(ChannelID{1}), c.Token()); again != TokenCursor || d != c {
 				t.Errorf("%q: %+v became %+v", token, c, d)
 			}
 		}

@@ -39,6 +39,9 @@ func CommunityTopic(id CommunityID) Topic { return Topic{RoomCommunity, id} }
 // ChannelTopic is the sockets of those who can see the channel.
 func ChannelTopic(id ChannelID) Topic { return Topic{RoomChannel, id} }
 
+// GroupTopic is the sockets of the members of a direct message group.
+func GroupTopic(id GroupID) Topic { return Topic{RoomGroup, id} }
+
 // AliasTopic is the sockets of an alias group's members.
 func AliasTopic(id AliasGroupID) Topic { return Topic{RoomAlias, id} }
 
@@ -127,6 +130,8 @@ func (t Topic) Of(k Kind) bool {
 		return k == KindCommunity
 	case RoomChannel:
 		return k == KindChannel
+	case RoomGroup:
+		return k == KindDM
 	default:
 		return false
 	}

@@ -64,7 +64,7 @@ type Attachment struct {
 	HasThumbnail bool   `json:"hasThumbnail"`
 }
 
-// Message is the contract's message object. Seq is its position in the channel;
+// Message is the contract's message object. Seq is its position in the channel or group;
 // it is not part of the REST body.
 type Message struct {
 	ID                   MessageID    `json:"id"`
@@ -124,7 +124,7 @@ type MessagePage struct {
 	ContinuationToken string    `json:"continuationToken,omitempty"`
 }
 
-// PageGrant is the channel's answer to ListMessages: either the page itself, or
+// PageGrant is the owner's answer to ListMessages: either the page itself, or
 // leave to read it from Postgres.
 type PageGrant struct {
 	Page   json.RawMessage `json:"page"` // a MessagePage; nil: read
@@ -134,12 +134,12 @@ type PageGrant struct {
 	After  MessageID       `json:"after"`  // instead of Cursor: a message id that a client sent as its token
 }
 
-// ColdMessage is the channel's answer instead of a *Message that it does not
+// ColdMessage is the owner's answer instead of a *Message that it does not
 // hold in memory: leave to read it from Postgres, where everything said about
-// it so far is committed. It is not found unless it is in Channel.
+// it so far is committed. It is not found unless it is in In.
 type ColdMessage struct {
-	ID      MessageID `json:"i"`
-	Channel ChannelID `json:"c"`
+	ID MessageID `json:"i"`
+	In Place     `json:"c"`
 }
 
 // GetMessage asks for one message.
@@ -199,7 +199,7 @@ type ReactedMessage struct {
 var (
 	MessageSend = Define[SendMessage, Message](Operation{
 		Name: "message.send", Method: "POST", Path: "/api/messages", Event: "sendMessage", Group: GroupMessages, Acks: true,
-		Home: KindChannel, Key: "channelId", Permission: ActionCreateMessage, Resource: ResourceChannel,
+		Home: KindChannel, Key: "channelId", Locate: LocatePlace, Permission: ActionCreateMessage, Resource: ResourceChannel,
 	})
 	MessageList = Define[ListMessages, PageGrant](Operation{
 		Name: "message.list", Method: "GET", Path: "/api/messages/channel/{channelId}",
@@ -268,7 +268,7 @@ type (
 )
 
 // Typing starts or stops the typing indicator of a socket's user. It goes from
-// the relay (which knows that the socket is in the room) to the channel.
+// the relay (which knows that the socket is in the room) to the owner of the room.
 type Typing struct {
 	User   UserID `json:"u"`
 	Conn   ConnID `json:"c"`
@@ -277,9 +277,10 @@ type Typing struct {
 
 // UserTyping is the payload of userTyping.
 type UserTyping struct {
-	UserID    UserID     `json:"userId"`
-	ChannelID *ChannelID `json:"channelId,omitempty"`
-	IsTyping  bool       `json:"isTyping"`
+	UserID               UserID     `json:"userId"`
+	ChannelID            *ChannelID `json:"channelId,omitempty"`
+	DirectMessageGroupID *GroupID   `json:"directMessageGroupId,omitempty"`
+	IsTyping             bool       `json:"isTyping"`
 }
 
 var (

@@ -16,6 +16,7 @@ const (
 	KindUser      Kind = "user"
 	KindCommunity Kind = "community"
 	KindChannel   Kind = "channel"
+	KindDM        Kind = "dm"
 )
 
 // InstanceKey is the id of the one instance actor.
@@ -37,9 +38,10 @@ type Locator uint8
 // Locators. The mappings never change, so edges cache them.
 const (
 	LocateDirect  Locator = iota // the field is the actor's id
-	LocateMessage                // a message id: its channel
+	LocateMessage                // a message id: its channel or direct message group
 	LocateChannel                // a channel id: its community
 	LocateAlias                  // an alias group's id: its community
+	LocatePlace                  // a channel id or, without one, the directMessageGroupId of the request
 )
 
 // Resource is the kind of thing that a permission is checked on.
@@ -53,6 +55,7 @@ const (
 	ResourceChannel
 	ResourceMessage
 	ResourceAliasGroup
+	ResourceGroup // of direct messages: membership is enough, actions don't count, and owners of the instance are no exception
 )
 
 // RateClass names a set of HTTP limits.
@@ -95,7 +98,7 @@ type Operation struct {
 	Group  EventGroup
 	Acks   bool // the Socket.IO form acks its reply
 
-	Home   Kind
+	Home   Kind // with LocateMessage and LocatePlace it may turn out to be KindDM instead of KindChannel
 	Key    Key
 	Locate Locator
 

@@ -189,7 +189,7 @@ type PresenceStale struct {
 // LastRead tells a user actor that the user has read up to his own message:
 // his other sockets get readReceiptUpdated. Best effort.
 type LastRead struct {
-	Channel ChannelID `json:"c"`
+	In      Place     `json:"c"`
 	Message MessageID `json:"m"`
 	Seq     int64     `json:"s"`
 	At      Instant   `json:"a"`

@@ -100,16 +100,41 @@ func (s *State) accessChanged(_ turn.Turn, m *protocol.AccessChanged) (turn.Outc
 // vanish is what remains of a channel that was deleted.
 func (s *State) vanish() {
 	s.settings.Missing = true
-	s.recent = recent{}
-	s.warm, s.holes = nil, nil
-	clear(s.byID)
-	clear(s.pages)
-	s.archive.pages.Clear()
 	clear(s.access.users)
+	s.log.Vanish()
 }
 
-// actions is what a caller who passed the judge may do here.
-func (s *State) actions(c protocol.Caller) protocol.ActionSet {
+var errNoChannel = protocol.NotFound("Channel not found")
+
+// Gone implements conversation.Rules. Only owners of the instance get as far as
+// to be told.
+func (s *State) Gone() error {
+	if s.settings.Missing {
+		return errNoChannel
+	}
+	return nil
+}
+
+// Still implements conversation.Rules: rights may have been taken away while a
+// command was on a detour.
+func (s *State) Still(c protocol.Caller, needs protocol.Action) error {
+	a := s.access.users[c.UserID]
+	switch {
+	case c.Owner:
+		return s.Gone()
+	case s.settings.Missing, a != nil && !a.Actions.Has(needs):
+		return protocol.ErrForbidden
+	case a == nil:
+		return protocol.ErrUnavailable // asked again when it is tried again
+	}
+	return nil
+}
+
+// Community implements conversation.Rules.
+func (s *State) Community() protocol.CommunityID { return s.settings.Community }
+
+// Actions implements conversation.Rules.
+func (s *State) Actions(c protocol.Caller) protocol.ActionSet {
 	if c.Owner {
 		return rules.Effective(true, nil)
 	}
@@ -119,8 +144,8 @@ func (s *State) actions(c protocol.Caller) protocol.ActionSet {
 	return 0
 }
 
-// silenced is the refusal of a caller under a moderation timeout.
-func (s *State) silenced(t turn.Turn) error {
+// MayTouch implements conversation.Rules: nobody under a moderation timeout.
+func (s *State) MayTouch(t turn.Turn) error {
 	a := s.access.users[t.Caller.UserID]
 	if a == nil || t.Caller.Owner {
 		return nil
@@ -131,34 +156,18 @@ func (s *State) silenced(t turn.Turn) error {
 	return nil
 }
 
-// slowed is the refusal of an author who sends faster than the channel allows.
-func (s *State) slowed(t turn.Turn) error {
-	if s.settings.Slowmode <= 0 || rules.ExemptFromSlowmode(t.Caller.Owner, s.actions(t.Caller)) {
+// MaySend implements conversation.Rules: timeout and slow mode.
+func (s *State) MaySend(t turn.Turn, last protocol.Instant) error {
+	if err := s.MayTouch(t); err != nil {
+		return err
+	}
+	if s.settings.Slowmode <= 0 || rules.ExemptFromSlowmode(t.Caller.Owner, s.Actions(t.Caller)) {
 		return nil
 	}
-	wait := rules.SlowmodeRemaining(s.settings.Slowmode, s.lastSend[t.Caller.UserID], t.Now)
+	wait := rules.SlowmodeRemaining(s.settings.Slowmode, last, t.Now)
 	if wait <= 0 {
 		return nil
 	}
 	// After the clock went back nobody waits longer than the setting says.
 	return rules.Slowmode(min(wait, time.Duration(s.settings.Slowmode)*time.Second))
-}
-
-// Bounds of what is remembered for slow mode.
-const (
-	maxLastSends = 8192
-	maxSlowmode  = protocol.Instant(21_600_000) // the longest that a channel can have
-)
-
-// sentAt remembers when a user sent last, whether slow mode is on or not: it may
-// be turned on.
-func (s *State) sentAt(user protocol.UserID, at protocol.Instant) {
-	if len(s.lastSend) >= maxLastSends {
-		for u, last := range s.lastSend {
-			if last < at-maxSlowmode || len(s.lastSend) >= maxLastSends {
-				delete(s.lastSend, u)
-			}
-		}
-	}
-	s.lastSend[user] = at
 }

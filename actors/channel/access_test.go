@@ -2,17 +2,21 @@ package channel
 
 import (
 	"errors"
-	"slices"
 	"testing"
 
+	"github.com/rookery-chat/rookery/actors/conversation"
+	"github.com/rookery-chat/rookery/actors/rules"
 	"github.com/rookery-chat/rookery/actors/turn"
-	"github.com/rookery-chat/rookery/persistence"
 	"github.com/rookery-chat/rookery/protocol"
 )
 
-// bare is a channel without a database, for turns that need none.
+func by(u protocol.UserID) protocol.Caller { return protocol.Caller{UserID: u} }
+
+// bare is a channel without a log, for turns that need none.
 func bare(settings protocol.ChannelSettings) *State {
-	return newState(protocol.ChannelID{1}, &persistence.ChannelLog{Settings: settings}, archive{})
+	s := newState(protocol.ChannelID{1}, settings)
+	s.log = conversation.Nowhere(s)
+	return s
 }
 
 func TestJudge(t *testing.T) {
@@ -79,11 +83,8 @@ func TestMissingChannel(t *testing.T) {
 		if !s.judge(owner, op).Allowed {
 			t.Errorf("%s: owner is not let through to be told", name)
 		}
-		if _, err := there((*State).listMessages)(s, owner, protocol.ListMessages{}); !errors.Is(err, errNoChannel) {
+		if err := s.Gone(); !errors.Is(err, errNoChannel) {
 			t.Errorf("%s: %v", name, err)
-		}
-		if out, err := s.typingChanged(owner, &protocol.Typing{User: alice, Active: true}); err != nil || len(out.Events) > 0 {
-			t.Errorf("%s: typing %+v %v", name, out, err)
 		}
 	}
 }
@@ -92,64 +93,63 @@ func TestAccessCacheIsBounded(t *testing.T) {
 	s := bare(protocol.ChannelSettings{})
 	for i := range maxAccess + 100 {
 		s.learn(protocol.UserID{byte(i), byte(i >> 8)}, &protocol.Access{})
-		s.sentAt(protocol.UserID{byte(i), byte(i >> 8)}, protocol.Instant(i+1))
 	}
-	if len(s.access.users) > maxAccess || len(s.lastSend) > maxLastSends {
-		t.Errorf("%d answers, %d senders", len(s.access.users), len(s.lastSend))
+	if len(s.access.users) > maxAccess {
+		t.Errorf("%d answers", len(s.access.users))
 	}
 }
 
-func TestTyping(t *testing.T) {
-	alice, bob := protocol.UserID{2}, protocol.UserID{3}
-	conn := protocol.ConnID{4}
+func TestStill(t *testing.T) {
+	alice := protocol.UserID{2}
 	s := bare(protocol.ChannelSettings{})
-	var got []string
-	for _, c := range []struct {
-		at     protocol.Instant
-		user   protocol.UserID
-		active bool
-	}{
-		{0, alice, true}, {1999, alice, true}, {2000, alice, true}, {2001, bob, true},
-		{2002, alice, false}, {2003, alice, false}, {2004, alice, true},
-	} {
-		out, err := s.typingChanged(turn.Turn{Now: 10_000 + c.at}, &protocol.Typing{User: c.user, Conn: conn, Active: c.active})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range out.Events {
-			if e.Name != "userTyping" || e.Except != conn || e.Seq != 0 || e.Topics[0] != s.topic() {
-				t.Errorf("event %+v", e)
-			}
-			got = append(got, string(e.Payload))
-		}
+	needs := protocol.ActionReadMessage
+	if err := s.Still(by(alice), needs); !errors.Is(err, protocol.ErrUnavailable) {
+		t.Errorf("an answer that was taken back: %v", err)
 	}
-	payload := func(u protocol.UserID, active string) string {
-		return `{"userId":"` + u.String() + `","channelId":"` + s.id.String() + `","isTyping":` + active + `}`
+	s.learn(alice, &protocol.Access{Actions: protocol.NewActionSet(needs)})
+	if err := s.Still(by(alice), needs); err != nil {
+		t.Error(err)
 	}
-	want := []string{payload(alice, "true"), payload(alice, "true"), payload(bob, "true"), payload(alice, "false"), payload(alice, "true")}
-	if !slices.Equal(got, want) {
-		t.Errorf("events %v\nwant %v", got, want)
+	if err := s.Still(by(alice), protocol.ActionCreateMessage); !errors.Is(err, protocol.ErrForbidden) {
+		t.Errorf("another action: %v", err)
 	}
-	for i := range 3 * maxTyping {
-		if _, err := s.typingChanged(turn.Turn{Now: 20_000}, &protocol.Typing{User: protocol.UserID{byte(i), byte(i >> 8), 1}, Active: true}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(s.typing) > maxTyping {
-		t.Errorf("%d typists are kept", len(s.typing))
+	s.vanish()
+	owner := protocol.Caller{UserID: alice, Owner: true}
+	if a, b := s.Still(by(alice), needs), s.Still(owner, needs); !errors.Is(a, protocol.ErrForbidden) || !errors.Is(b, errNoChannel) {
+		t.Errorf("gone: %v, owner %v", a, b)
 	}
 }
 
-func TestSendsAreBounded(t *testing.T) {
-	s := newSends()
-	for i := range 3 * maxSends {
-		s.add(send{id: protocol.MessageID{byte(i), byte(i >> 8)}, author: protocol.UserID{1}, nonce: string(rune('a' + i)), at: 1})
-	}
-	if len(s.order) > maxSends || len(s.byID) > maxSends || len(s.byNonce) > maxSends {
-		t.Errorf("%d sends, %d ids, %d nonces", len(s.order), len(s.byID), len(s.byNonce))
-	}
-	s.expire(2+sendWindow, maxSends)
-	if len(s.order)+len(s.byID)+len(s.byNonce) != 0 {
-		t.Errorf("%d sends, %d ids, %d nonces are kept for ever", len(s.order), len(s.byID), len(s.byNonce))
+func TestTimeoutAndSlowMode(t *testing.T) {
+	alice := protocol.UserID{2}
+	for name, c := range map[string]struct {
+		slowmode int
+		access   protocol.Access
+		owner    bool
+		last     protocol.Instant
+		touch    bool
+		send     bool
+	}{
+		"nothing":        {touch: true, send: true, last: 9000},
+		"timed out":      {access: protocol.Access{TimeoutUntil: 10_500}},
+		"timeout over":   {access: protocol.Access{TimeoutUntil: 9500}, touch: true, send: true},
+		"owner":          {access: protocol.Access{TimeoutUntil: 10_500}, owner: true, slowmode: 10, last: 9000, touch: true, send: true},
+		"slow mode":      {slowmode: 10, last: 9000, touch: true},
+		"first":          {slowmode: 10, touch: true, send: true},
+		"slow mode over": {slowmode: 1, last: 9000, touch: true, send: true},
+		"moderator": {slowmode: 10, last: 9000, touch: true, send: true,
+			access: protocol.Access{Actions: protocol.NewActionSet(protocol.ActionDeleteAnyMessage)}},
+	} {
+		s := bare(protocol.ChannelSettings{})
+		a := c.access
+		a.Settings.Slowmode = c.slowmode
+		s.learn(alice, &a)
+		at := turn.Turn{Now: 10_000, Caller: protocol.Caller{UserID: alice, Owner: c.owner}}
+		if err := s.MayTouch(at); (err == nil) != c.touch || err != nil && !errors.Is(err, rules.TimedOut(0)) {
+			t.Errorf("%s: touch %v", name, err)
+		}
+		if err := s.MaySend(at, c.last); (err == nil) != c.send {
+			t.Errorf("%s: send %v", name, err)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"slices"
@@ -12,8 +13,97 @@ import (
 
 	"github.com/rookery-chat/rookery/actors/turn"
 	"github.com/rookery-chat/rookery/cluster"
+	"github.com/rookery-chat/rookery/persistence"
+	"github.com/rookery-chat/rookery/persistence/pgtest"
 	"github.com/rookery-chat/rookery/protocol"
 )
+
+// tag makes ids of any kind.
+type tag struct{}
+
+// schema is one database and writer, with some users.
+type schema struct {
+	db     *persistence.DB
+	writer *persistence.Writer
+	users  []protocol.UserID
+	com    protocol.CommunityID
+}
+
+func newSchema(t *testing.T) *schema {
+	t.Helper()
+	db := pgtest.New(t)
+	w := persistence.NewWriter(db, persistence.WriterConfig{})
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := w.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	sc := &schema{db: db, writer: w, com: protocol.CommunityID(protocol.NewID[tag]())}
+	for range 4 {
+		sc.users = append(sc.users, protocol.UserID(protocol.NewID[tag]()))
+	}
+	sc.exec(t, `INSERT INTO app_user (id, username, password_hash) SELECT id, 'user-' || id, 'x' FROM unnest($1::uuid[]) AS id`, sc.users)
+	sc.exec(t, `INSERT INTO community (id, name) VALUES ($1, 'c')`, sc.com)
+	return sc
+}
+
+func (sc *schema) exec(t *testing.T, sql string, args ...any) {
+	t.Helper()
+	if _, err := sc.db.Pool().Exec(t.Context(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// row is a channel that is only a row.
+type row struct {
+	t  *testing.T
+	sc *schema
+	id protocol.ChannelID
+}
+
+func (sc *schema) channel(t *testing.T) row {
+	t.Helper()
+	w := row{t, sc, protocol.ChannelID(protocol.NewID[tag]())}
+	sc.exec(t, `INSERT INTO channel (id, name, community_id) VALUES ($1, $2, $3)`, w.id, w.id.String(), sc.com)
+	return w
+}
+
+func text(s string) []protocol.SpanInput {
+	return []protocol.SpanInput{{Type: protocol.SpanPlaintext, Text: &s}}
+}
+
+func (w row) request(s string) protocol.SendMessage {
+	return protocol.SendMessage{ChannelID: &w.id, Spans: text(s), Attachments: []protocol.FileID{}, ID: protocol.MessageID(protocol.NewID[tag]())}
+}
+
+// watermark is how far Postgres knows that the user has read; 0: nothing.
+func (w row) watermark(u protocol.UserID) int64 {
+	w.t.Helper()
+	var seq int64
+	if err := w.sc.db.Pool().QueryRow(w.t.Context(), `SELECT coalesce(max(last_read_seq), 0) FROM read_receipt WHERE user_id = $1 AND channel_id = $2`,
+		u, w.id).Scan(&seq); err != nil {
+		w.t.Fatal(err)
+	}
+	return seq
+}
+
+func encode(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+func decodePage(t *testing.T, text []byte) (p protocol.MessagePage) {
+	t.Helper()
+	if err := json.Unmarshal(text, &p); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
 
 // live is the kind on a real node: a community that knows one outsider, users
 // that listen, and a relay that keeps what it is told.
@@ -101,10 +191,10 @@ func (l *live) next(name string) *protocol.Fanout {
 func TestChannelOnANode(t *testing.T) {
 	t.Parallel()
 	l := newLive(t)
-	w := l.sc.world(t)
+	w := l.sc.channel(t)
 	alice, owner := by(l.sc.users[0]), protocol.Caller{UserID: l.sc.users[1], Owner: true}
 	req := w.request("hello")
-	if _, err := ask(l, w.channel, protocol.MessageSend, by(l.outsider), req); !errors.Is(err, protocol.ErrForbidden) {
+	if _, err := ask(l, w.id, protocol.MessageSend, by(l.outsider), req); !errors.Is(err, protocol.ErrForbidden) {
 		t.Errorf("outsider: %v", err)
 	}
 	nowhere := protocol.ChannelID(protocol.NewID[tag]())
@@ -116,7 +206,7 @@ func TestChannelOnANode(t *testing.T) {
 	if _, err := ask(l, nowhere, protocol.MessageSend, owner, lost); !errors.Is(err, errNoChannel) {
 		t.Errorf("unknown channel, owner: %v", err)
 	}
-	reply, err := ask(l, w.channel, protocol.MessageSend, alice, req)
+	reply, err := ask(l, w.id, protocol.MessageSend, alice, req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,31 +223,31 @@ func TestChannelOnANode(t *testing.T) {
 		t.Error("the user was not told")
 	}
 	// An ack means that it is stored.
-	if stored, err := l.sc.db.Message(t.Context(), m.ID); err != nil || string(encode(stored)) != string(encode(m)) {
+	if stored, err := l.sc.db.Message(t.Context(), m.ID); err != nil || encode(stored) != encode(m) {
 		t.Errorf("stored %+v: %v", stored, err)
 	}
-	if _, err := ask(l, w.channel, protocol.ReactionAdd, alice, protocol.AddReaction{MessageID: m.ID, Emoji: "👍"}); err != nil {
+	if _, err := ask(l, w.id, protocol.ReactionAdd, alice, protocol.AddReaction{MessageID: m.ID, Emoji: "👍"}); err != nil {
 		t.Fatal(err)
 	}
 	l.next("reactionAdded")
-	if _, err := ask(l, w.channel, protocol.MessageEdit, alice, protocol.EditMessage{ID: m.ID, Spans: new(text("edited"))}); err != nil {
+	if _, err := ask(l, w.id, protocol.MessageEdit, alice, protocol.EditMessage{ID: m.ID, Spans: new(text("edited"))}); err != nil {
 		t.Fatal(err)
 	}
 	l.next("updateMessage")
-	l.node.Tell(string(protocol.KindChannel), w.channel.String(), &protocol.Typing{User: alice.UserID, Active: true})
+	l.node.Tell(string(protocol.KindChannel), w.id.String(), &protocol.Typing{User: alice.UserID, Active: true})
 	l.next("userTyping")
-	reply, err = ask(l, w.channel, protocol.MessageList, alice, protocol.ListMessages{Limit: 50})
+	reply, err = ask(l, w.id, protocol.MessageList, alice, protocol.ListMessages{Limit: 50})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p := decodePage(t, reply.(*protocol.PageGrant).Page); len(p.Messages) != 1 || *p.Messages[0].SearchText != "edited" || len(p.Messages[0].Reactions) != 1 {
 		t.Errorf("page %+v", p)
 	}
-	if _, err := ask(l, w.channel, protocol.MessageDelete, alice, protocol.DeleteMessage{ID: m.ID}); err != nil {
+	if _, err := ask(l, w.id, protocol.MessageDelete, alice, protocol.DeleteMessage{ID: m.ID}); err != nil {
 		t.Fatal(err)
 	}
 	l.next("deleteMessage")
-	reply, err = ask(l, w.channel, protocol.MessageGet, alice, protocol.GetMessage{ID: m.ID})
+	reply, err = ask(l, w.id, protocol.MessageGet, alice, protocol.GetMessage{ID: m.ID})
 	if _, cold := reply.(*protocol.ColdMessage); err != nil || !cold {
 		t.Errorf("get: %+v %v", reply, err)
 	}
@@ -168,20 +258,20 @@ func TestChannelOnANode(t *testing.T) {
 func TestRefusedByPostgresOnANode(t *testing.T) {
 	t.Parallel()
 	l := newLive(t)
-	w := l.sc.world(t)
+	w := l.sc.channel(t)
 	alice := by(l.sc.users[0])
-	if _, err := ask(l, w.channel, protocol.MessageSend, alice, w.request("one")); err != nil {
+	if _, err := ask(l, w.id, protocol.MessageSend, alice, w.request("one")); err != nil {
 		t.Fatal(err)
 	}
 	l.next("newMessage")
-	l.sc.exec(t, `DELETE FROM channel WHERE id = $1`, w.channel)
-	if _, err := ask(l, w.channel, protocol.MessageSend, alice, w.request("two")); !errors.Is(err, protocol.ErrInternal) {
+	l.sc.exec(t, `DELETE FROM channel WHERE id = $1`, w.id)
+	if _, err := ask(l, w.id, protocol.MessageSend, alice, w.request("two")); !errors.Is(err, protocol.ErrInternal) {
 		t.Errorf("send into a channel without a row: %v", err)
 	}
 	l.next("newMessage")
 	l.next("deleteMessage")
 	for {
-		_, err := ask(l, w.channel, protocol.MessageList, alice, protocol.ListMessages{Limit: 50})
+		_, err := ask(l, w.id, protocol.MessageList, alice, protocol.ListMessages{Limit: 50})
 		if errors.Is(err, protocol.ErrForbidden) {
 			return // of the next activation, which knows that there is no channel
 		}
@@ -201,5 +291,24 @@ func TestEveryOperationOfChannelsHasAHandler(t *testing.T) {
 	}
 	if !slices.Equal(without, nil) {
 		t.Errorf("no handler for %v", without)
+	}
+}
+
+func TestReceiptsAreWrittenByTheirTimerOnANode(t *testing.T) {
+	t.Parallel()
+	l := newLive(t)
+	w := l.sc.channel(t)
+	alice := l.sc.users[0]
+	if _, err := ask(l, w.id, protocol.MessageSend, by(alice), w.request("hello")); err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(time.Minute); w.watermark(alice) != 1; {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal("the receipt is never written")
+		}
 	}
 }

@@ -40,11 +40,20 @@ func (r *request) aim() target {
 	}
 	r.keyed = true
 	r.target = target{kind: r.op.Home, any: true}
+	if r.op.Home == protocol.KindDM { // by a message or a place one gets to either kind
+		r.target.kind = protocol.KindChannel
+	}
 	switch {
 	case r.op.Home == protocol.KindEdge, r.op.Key == protocol.KeyNew:
 		r.target.none = true
 	case r.op.Key == protocol.KeyCaller, r.op.Key == protocol.KeySingleton:
 		r.target.any = false
+	case r.op.Locate == protocol.LocatePlace:
+		id, ok := idField(r.body, string(r.op.Key))
+		if !ok {
+			id, ok = idField(r.body, "directMessageGroupId")
+		}
+		r.target.any, r.target.id = !ok, id
 	case r.op.Locate == protocol.LocateDirect:
 		if id, ok := idField(r.body, string(r.op.Key)); ok {
 			r.target.any, r.target.id = false, id

@@ -39,11 +39,12 @@ type Dispatcher struct {
 	cfg      Config
 	log      *slog.Logger
 	plans    map[string]*plan
-	messages *lru.Cache[protocol.MessageID, protocol.ChannelID]
+	messages *lru.Cache[protocol.MessageID, protocol.Place]
 	channels *lru.Cache[protocol.ChannelID, protocol.CommunityID]
 	aliases  *lru.Cache[protocol.AliasGroupID, protocol.CommunityID]
 
 	communities *lru.Cache[protocol.CommunityID, protocol.CommunityID] // that exist
+	groups      *lru.Cache[protocol.GroupID, protocol.GroupID]         // likewise
 
 	stats   memo[protocol.InstanceStats]
 	storage memo[protocol.InstanceStorage]
@@ -59,10 +60,11 @@ func New(cfg Config) *Dispatcher {
 	for _, op := range protocol.Operations() {
 		d.plans[op.Name] = newPlan(op)
 	}
-	d.messages = newCache[protocol.MessageID, protocol.ChannelID]()
+	d.messages = newCache[protocol.MessageID, protocol.Place]()
 	d.channels = newCache[protocol.ChannelID, protocol.CommunityID]()
 	d.aliases = newCache[protocol.AliasGroupID, protocol.CommunityID]()
 	d.communities = newCache[protocol.CommunityID, protocol.CommunityID]()
+	d.groups = newCache[protocol.GroupID, protocol.GroupID]()
 	return d
 }
 
@@ -118,7 +120,7 @@ func (d *Dispatcher) do(ctx context.Context, op *protocol.Operation, caller prot
 	if op.Home == protocol.KindEdge {
 		return d.edge(ctx, p, caller, cmd)
 	}
-	id, err := d.locate(ctx, p, caller, cmd)
+	home, id, err := d.locate(ctx, p, caller, cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +128,7 @@ func (d *Dispatcher) do(ctx context.Context, op *protocol.Operation, caller prot
 	if err := d.hashPassword(ctx, msg); err != nil {
 		return nil, err
 	}
-	reply, err := d.cfg.Cluster.Ask(ctx, string(op.Home), id, msg)
+	reply, err := d.cfg.Cluster.Ask(ctx, string(home), id, msg)
 	if err != nil {
 		return nil, err
 	}

@@ -51,8 +51,8 @@ func finishSend(ctx context.Context, d *Dispatcher, _, reply any) (any, error) {
 	if cold, ok := reply.(*protocol.ColdMessage); ok { // sent long ago, this is a repeat
 		return pointer(d.cfg.DB.Message(ctx, cold.ID))
 	}
-	if m, ok := reply.(*protocol.Message); ok && m.ChannelID != nil {
-		d.messages.Add(m.ID, *m.ChannelID)
+	if m, ok := reply.(*protocol.Message); ok {
+		d.messages.Add(m.ID, m.Place())
 	}
 	return reply, nil
 }
@@ -66,7 +66,7 @@ func finishPage(ctx context.Context, d *Dispatcher, cmd, reply any) (any, error)
 	case grant.Page != nil:
 		return grant.Page, nil
 	}
-	page, err := d.cfg.DB.MessagePage(ctx, cmd.(*protocol.Command[protocol.ListMessages]).Req.ChannelID, *grant)
+	page, err := d.cfg.DB.MessagePage(ctx, protocol.InChannel(cmd.(*protocol.Command[protocol.ListMessages]).Req.ChannelID), *grant)
 	if err != nil {
 		return nil, err
 	}

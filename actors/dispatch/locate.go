@@ -12,58 +12,65 @@ import (
 // errMismatch is a value that does not fit its field although no rule said so.
 var errMismatch = errors.New("value does not fit the field")
 
-// locate finds the id of the actor that owns the state. Who asks for something
+// locate finds the actor that owns the state. Who asks for something
 // that can't be found is told so only if he may know everything.
-func (d *Dispatcher) locate(ctx context.Context, p *plan, caller protocol.Caller, cmd decoded) (string, error) {
+func (d *Dispatcher) locate(ctx context.Context, p *plan, caller protocol.Caller, cmd decoded) (protocol.Kind, string, error) {
+	home := p.op.Home
 	switch p.op.Key {
 	case protocol.KeySingleton:
-		return protocol.InstanceKey, nil
+		return home, protocol.InstanceKey, nil
 	case protocol.KeyCaller:
-		return caller.UserID.String(), nil
+		return home, caller.UserID.String(), nil
 	case protocol.KeyNew:
-		return cmd.newID.String(), nil
+		return home, cmd.newID.String(), nil
 	}
-	id, err := protocol.ParseID[struct{}](cmd.key.str)
+	key := cmd.key
+	if p.op.Locate == protocol.LocatePlace && key.nullish() && !cmd.group.nullish() {
+		home, key = protocol.KindDM, cmd.group
+	}
+	id, err := protocol.ParseID[struct{}](key.str)
 	switch {
 	case err != nil:
-		return "", p.refuse(caller, p.badKey(cmd.fault))
+		return "", "", p.refuse(caller, p.badKey(cmd.fault))
 	case id.IsZero(): // names nothing, ever
-		return "", p.unfound(caller, cmd.fault, nil, p.nothing())
+		return "", "", p.unfound(caller, cmd.fault, nil, p.nothing())
 	}
 	switch p.op.Locate {
 	case protocol.LocateMessage:
-		channel, err := find(ctx, d.messages, protocol.MessageID(id), d.cfg.DB.ChannelOfMessage)
-		if err != nil || channel.IsZero() {
-			return "", p.unfound(caller, cmd.fault, err, notFound[protocol.ResourceMessage])
+		in, err := find(ctx, d.messages, protocol.MessageID(id), d.cfg.DB.PlaceOfMessage)
+		if err != nil || in.IsZero() {
+			return "", "", p.unfound(caller, cmd.fault, err, notFound[protocol.ResourceMessage])
 		}
-		return channel.String(), nil
+		return in.Kind(), in.ID().String(), nil
 	case protocol.LocateChannel:
 		community, err := find(ctx, d.channels, protocol.ChannelID(id), d.cfg.DB.CommunityOfChannel)
 		if err != nil || community.IsZero() {
-			return "", p.unfound(caller, cmd.fault, err, notFound[protocol.ResourceChannel])
+			return "", "", p.unfound(caller, cmd.fault, err, notFound[protocol.ResourceChannel])
 		}
-		return community.String(), nil
+		return home, community.String(), nil
 	case protocol.LocateAlias:
 		community, err := find(ctx, d.aliases, protocol.AliasGroupID(id), d.cfg.DB.CommunityOfAlias)
 		if err != nil || community.IsZero() {
-			return "", p.unfound(caller, cmd.fault, err, notFound[protocol.ResourceAliasGroup])
+			return "", "", p.unfound(caller, cmd.fault, err, notFound[protocol.ResourceAliasGroup])
 		}
-		return community.String(), nil
+		return home, community.String(), nil
 	default:
-		return id.String(), d.exists(ctx, p, caller, cmd, protocol.AnyID(id))
+		return home, id.String(), d.exists(ctx, p, home, caller, cmd, protocol.AnyID(id))
 	}
 }
 
 // exists keeps ids that name nothing from activating actors: each would take a
 // lease, which stays.
-func (d *Dispatcher) exists(ctx context.Context, p *plan, caller protocol.Caller, cmd decoded, id protocol.AnyID) error {
+func (d *Dispatcher) exists(ctx context.Context, p *plan, home protocol.Kind, caller protocol.Caller, cmd decoded, id protocol.AnyID) error {
 	var err error
-	switch p.op.Home {
+	switch home {
 	case protocol.KindChannel:
 		_, err = find(ctx, d.channels, protocol.ChannelID(id), d.cfg.DB.CommunityOfChannel)
+	case protocol.KindDM:
+		_, err = find(ctx, d.groups, protocol.GroupID(id), d.cfg.DB.KnownGroup)
 	case protocol.KindCommunity:
 		_, err = find(ctx, d.communities, protocol.CommunityID(id), d.cfg.DB.KnownCommunity)
-	default: // clients choose by id only among these two
+	default: // clients choose by id only among these
 	}
 	if err != nil {
 		return p.unfound(caller, cmd.fault, err, p.nothing())
@@ -98,6 +105,7 @@ var notFound = map[protocol.Resource]string{
 	protocol.ResourceChannel:    "Channel not found",
 	protocol.ResourceMessage:    "Message not found",
 	protocol.ResourceAliasGroup: "Alias group not found",
+	protocol.ResourceGroup:      "DM group not found",
 }
 
 // badKey is why a request that names no actor is not valid.

@@ -37,6 +37,7 @@ type plan struct {
 	fields   []field
 	byName   map[string]int // index in fields
 	key      int            // index in fields; -1 when the actor is not named by a field
+	group    int            // likewise, of the other key of protocol.LocatePlace
 	newID    int            // index in the request of the id that the edge chooses; -1
 }
 
@@ -52,8 +53,8 @@ type field struct {
 }
 
 func newPlan(op *protocol.Operation) *plan {
-	p := &plan{op: op, deadline: deadline, command: op.Command(), byName: map[string]int{}, key: -1, newID: -1}
-	if op.Home == protocol.KindChannel && op.Method != "GET" {
+	p := &plan{op: op, deadline: deadline, command: op.Command(), byName: map[string]int{}, key: -1, group: -1, newID: -1}
+	if (op.Home == protocol.KindChannel || op.Home == protocol.KindDM) && op.Method != "GET" {
 		p.deadline = writeDeadline
 	}
 	p.caller, p.req, p.invalid = fieldIndex(p.command, "Caller"), fieldIndex(p.command, "Req"), fieldIndex(p.command, "Invalid")
@@ -81,6 +82,9 @@ func (p *plan) compile(request reflect.Type) {
 		if protocol.Key(name) == p.op.Key {
 			p.key = len(p.fields)
 		}
+		if p.op.Locate == protocol.LocatePlace && name == "directMessageGroupId" {
+			p.group = len(p.fields)
+		}
 		p.byName[name] = len(p.fields)
 		p.fields = append(p.fields, field{
 			name: name, path: f.Tag.Get("path"), query: f.Tag.Get("query"), index: i,
@@ -101,6 +105,7 @@ func fieldIndex(t reflect.Type, name string) int {
 type decoded struct {
 	command reflect.Value // pointer to a protocol.Command
 	key     value         // of the key field, as it came
+	group   value         // of the field that is the key without it, see protocol.LocatePlace
 	fault   *protocol.Error
 	newID   protocol.AnyID
 }
@@ -119,8 +124,11 @@ func (p *plan) decode(caller protocol.Caller, in protocol.Input) decoded {
 	for i := range p.fields {
 		f := &p.fields[i]
 		v := f.find(in, body[i])
-		if i == p.key {
+		switch i {
+		case p.key:
 			d.key = v
+		case p.group:
+			d.group = v
 		}
 		switch {
 		case strings.IndexByte(v.str, 0) >= 0:

@@ -174,6 +174,8 @@ func owner(t protocol.Topic) (protocol.Kind, string, bool) {
 		return protocol.KindCommunity, protocol.AnyID(t.ID).String(), true
 	case protocol.RoomChannel:
 		return protocol.KindChannel, protocol.AnyID(t.ID).String(), true
+	case protocol.RoomGroup:
+		return protocol.KindDM, protocol.AnyID(t.ID).String(), true
 	default:
 		return "", "", false
 	}

@@ -104,7 +104,7 @@ func (s *State) lastRead(_ turn.Turn, m *protocol.LastRead) (turn.Outcome, error
 		return turn.Outcome{}, nil
 	}
 	e, err := s.event("readReceiptUpdated", protocol.ReadReceiptUpdated{
-		ChannelID: &m.Channel, LastReadMessageID: m.Message, LastReadAt: m.At,
+		ChannelID: m.In.Channel.Ptr(), DirectMessageGroupID: m.In.Group.Ptr(), LastReadMessageID: m.Message, LastReadAt: m.At,
 	})
 	return turn.Outcome{Events: []protocol.Event{e}}, err
 }

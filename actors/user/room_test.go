@@ -57,7 +57,7 @@ func TestChannelOpened(t *testing.T) {
 func TestLastRead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	m := &protocol.LastRead{Channel: protocol.ChannelID(protocol.NewID[row]()), Message: protocol.MessageID(protocol.NewID[row]()), Seq: 4, At: w.now}
+	m := &protocol.LastRead{In: protocol.InChannel(protocol.ChannelID(protocol.NewID[row]())), Message: protocol.MessageID(protocol.NewID[row]()), Seq: 4, At: w.now}
 	if r := w.run(w.s.lastRead(w.turn(), m)); len(r.events) != 1 {
 		t.Error("sockets that have not registered yet are not told")
 	}
@@ -69,7 +69,7 @@ func TestLastRead(t *testing.T) {
 	r := w.run(w.s.lastRead(w.turn(), m))
 	p := payload[protocol.ReadReceiptUpdated](t, r.events[0])
 	if r.events[0].Name != "readReceiptUpdated" ||
-		*p.ChannelID != m.Channel || p.DirectMessageGroupID != nil || p.LastReadMessageID != m.Message || p.LastReadAt != m.At {
+		*p.ChannelID != m.In.Channel || p.DirectMessageGroupID != nil || p.LastReadMessageID != m.Message || p.LastReadAt != m.At {
 		t.Errorf("event = %+v %+v", r.events[0], p)
 	}
 }

@@ -139,7 +139,7 @@ func (s *stage) pages(top, size int) func(int) string {
 			return path
 		}
 		below := i * size % (richRows - 1000)
-		return path + "&continuationToken=" + protocol.Cursor{Channel: channel, Seq: int64(top - below)}.Token()
+		return path + "&continuationToken=" + protocol.Cursor{In: protocol.InChannel(channel), Seq: int64(top - below)}.Token()
 	}
 }
 
@@ -155,7 +155,7 @@ func (s *stage) unread(top, size int) func(int) string {
 			below = next.Add(1) % (richRows - 1000)
 		}
 		return fmt.Sprintf("/api/messages/channel/%s?limit=%d&continuationToken=%s", s.archive, size,
-			protocol.Cursor{Channel: channel, Seq: int64(top) - below}.Token())
+			protocol.Cursor{In: protocol.InChannel(channel), Seq: int64(top) - below}.Token())
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/rookery-chat/rookery/actors/community"
 	"github.com/rookery-chat/rookery/actors/connection"
 	"github.com/rookery-chat/rookery/actors/dispatch"
+	"github.com/rookery-chat/rookery/actors/dm"
 	"github.com/rookery-chat/rookery/actors/gate"
 	"github.com/rookery-chat/rookery/actors/instance"
 	"github.com/rookery-chat/rookery/actors/relay"
@@ -127,6 +128,7 @@ func (s *server) joinCluster(ctx context.Context, keys *secrets) error {
 		Registry: registry,
 		Kinds: []cluster.Kind{
 			channel.New(channel.Config{}).Cluster(env),
+			dm.New(dm.Config{}).Cluster(env),
 			community.New(community.Config{}).Cluster(env),
 			user.New(user.Config{}).Cluster(env),
 			instance.New().Cluster(env),

@@ -1,4 +1,4 @@
-package channel
+package conversation
 
 import (
 	"context"
@@ -23,7 +23,7 @@ type fataler interface {
 	Fatalf(format string, args ...any)
 }
 
-// world runs a channel's turns one by one, against a real Postgres: what the
+// world runs the turns of a conversation one by one, against a real Postgres: what the
 // loop of package turn does, without actors.
 type world struct {
 	t       fataler
@@ -31,7 +31,9 @@ type world struct {
 	db      *persistence.DB
 	writer  *persistence.Writer
 	owner   persistence.Owner
-	channel protocol.ChannelID
+	channel protocol.ChannelID // or
+	group   protocol.GroupID
+	house   *house
 	s       *State
 	now     protocol.Instant
 
@@ -87,7 +89,7 @@ func (sc *schema) world(t fataler) *world {
 	w := &world{
 		why: context.Canceled,
 		t:   t, ctx: context.Background(), db: sc.db, writer: sc.writer, now: 1_700_000_000_000,
-		channel: protocol.ChannelID(protocol.NewID[tag]()),
+		channel: protocol.ChannelID(protocol.NewID[tag]()), house: newHouse(),
 	}
 	sc.exec(t, `INSERT INTO channel (id, name, community_id) VALUES ($1, $2, $3)`, w.channel, w.channel.String(), sc.com)
 	w.load()
@@ -97,41 +99,68 @@ func (sc *schema) world(t fataler) *world {
 	return w
 }
 
+// groupWorld makes a direct message group of all users.
+func (sc *schema) groupWorld(t fataler) *world {
+	t.Helper()
+	w := &world{
+		why: context.Canceled,
+		t:   t, ctx: context.Background(), db: sc.db, writer: sc.writer, now: 1_700_000_000_000,
+		group: protocol.GroupID(protocol.NewID[tag]()), house: newHouse(),
+	}
+	sc.exec(t, `INSERT INTO direct_message_group (id, is_group) VALUES ($1, true)`, w.group)
+	w.load()
+	for _, u := range sc.users {
+		w.allow(u, protocol.ActionReadMessage, protocol.ActionCreateMessage, protocol.ActionCreateReaction, protocol.ActionDeleteReaction)
+	}
+	return w
+}
+
+// in is where the conversation is.
+func (w *world) in() protocol.Place { return protocol.Place{Channel: w.channel, Group: w.group} }
+
+func (w *world) origin() protocol.Origin {
+	return protocol.Origin{Kind: w.in().Kind(), ID: w.in().ID().String()}
+}
+
 // load is a new activation.
 func (w *world) load() {
 	w.t.Helper()
-	old := w.s
-	if old != nil {
+	if w.s != nil {
 		w.settle()
 	}
 	w.s, w.owner = w.fresh()
 	w.stopped, w.timers = false, nil
-	if old != nil {
-		w.s.access = old.access
-	}
 }
 
 func (w *world) fresh() (*State, persistence.Owner) {
 	w.t.Helper()
-	epoch, err := w.db.TakeLease(w.ctx, "channel", w.channel.String(), "n")
+	self := w.origin()
+	epoch, err := w.db.TakeLease(w.ctx, string(self.Kind), self.ID, "n")
 	if err != nil {
 		w.t.Fatalf("lease: %v", err)
 	}
-	owner := persistence.Owner{Kind: "channel", ID: w.channel.String(), Epoch: epoch}
+	owner := persistence.Owner{Kind: string(self.Kind), ID: self.ID, Epoch: epoch}
 	env := &turn.Env{DB: w.db, Writer: w.writer, Log: slog.New(slog.DiscardHandler)}
-	s, err := load(w.ctx, env, turn.Turn{Now: w.now, Self: protocol.Origin{Kind: protocol.KindChannel, ID: w.channel.String()}, Owner: owner})
+	var l *persistence.Log
+	if self.Kind == protocol.KindDM {
+		_, l, err = w.db.GroupLog(w.ctx, w.group, Scope(w.now))
+	} else {
+		var settings protocol.ChannelSettings
+		settings, l, err = w.db.ChannelLog(w.ctx, w.channel, Scope(w.now))
+		w.house.community, w.house.slowmode = settings.Community, settings.Slowmode
+	}
 	if err != nil {
 		w.t.Fatalf("load: %v", err)
 	}
-	return s, owner
+	return New(env, turn.Turn{Now: w.now, Self: self, Owner: owner}, w.in(), w.house, l), owner
 }
 
 func (w *world) allow(u protocol.UserID, actions ...protocol.Action) {
-	w.s.learn(u, &protocol.Access{User: u, Member: true, Actions: protocol.NewActionSet(actions...), Settings: w.s.settings, Version: w.s.access.since})
+	w.house.may[u] = protocol.NewActionSet(actions...)
 }
 
 func (w *world) turn(c protocol.Caller) turn.Turn {
-	return turn.Turn{Now: w.now, Caller: c, Owner: w.owner, Self: protocol.Origin{Kind: protocol.KindChannel, ID: w.channel.String()}}
+	return turn.Turn{Now: w.now, Caller: c, Owner: w.owner, Self: w.origin()}
 }
 
 func by(u protocol.UserID) protocol.Caller { return protocol.Caller{UserID: u} }
@@ -210,8 +239,8 @@ func (w *world) tick() {
 func (w *world) watermark(u protocol.UserID) int64 {
 	w.t.Helper()
 	var seq int64
-	if err := w.db.Pool().QueryRow(w.ctx, `SELECT coalesce(max(last_read_seq), 0) FROM read_receipt WHERE user_id = $1 AND channel_id = $2`,
-		u, w.channel).Scan(&seq); err != nil {
+	if err := w.db.Pool().QueryRow(w.ctx, `SELECT coalesce(max(last_read_seq), 0) FROM read_receipt WHERE user_id = $1 AND coalesce(channel_id, direct_message_group_id) = $2`,
+		u, w.in().ID()).Scan(&seq); err != nil {
 		w.t.Fatalf("watermark: %v", err)
 	}
 	return seq
@@ -222,7 +251,7 @@ func text(s string) []protocol.SpanInput {
 }
 
 func (w *world) request(s string) protocol.SendMessage {
-	return protocol.SendMessage{ChannelID: &w.channel, Spans: text(s), Attachments: []protocol.FileID{}, ID: protocol.MessageID(protocol.NewID[tag]())}
+	return protocol.SendMessage{ChannelID: w.channel.Ptr(), DirectMessageGroupID: w.group.Ptr(), Spans: text(s), Attachments: []protocol.FileID{}, ID: protocol.MessageID(protocol.NewID[tag]())}
 }
 
 func (w *world) send(u protocol.UserID, s string) *protocol.Message {
@@ -253,7 +282,7 @@ func (w *world) list(req protocol.ListMessages) protocol.MessagePage {
 
 func (w *world) cold(g protocol.PageGrant) json.RawMessage {
 	w.t.Helper()
-	page, err := w.db.MessagePage(w.ctx, w.channel, g)
+	page, err := w.db.MessagePage(w.ctx, w.in(), g)
 	if err != nil {
 		w.t.Fatalf("page: %v", err)
 	}
@@ -285,10 +314,10 @@ func names(events []protocol.Event) []string {
 	return out
 }
 
-// seqs are the seqs of all rows of the channel, in order.
+// seqs are the seqs of all rows of the conversation, in order.
 func (w *world) seqs() []int64 {
 	w.t.Helper()
-	rows, err := w.db.Pool().Query(w.ctx, `SELECT seq FROM message WHERE channel_id = $1 ORDER BY seq`, w.channel)
+	rows, err := w.db.Pool().Query(w.ctx, `SELECT seq FROM message WHERE coalesce(channel_id, direct_message_group_id) = $1 ORDER BY seq`, w.in().ID())
 	if err != nil {
 		w.t.Fatalf("seqs: %v", err)
 	}
@@ -326,7 +355,7 @@ func (c *client) hear(t fataler, e protocol.Event) {
 		id = p.Message.ID
 	}
 	i := slices.IndexFunc(c.list, func(m protocol.Message) bool { return m.ID == id })
-	if e.Name == "newMessage" && i < 0 {
+	if (e.Name == "newMessage" || e.Name == "newDirectMessage") && i < 0 {
 		c.list = slices.Insert(c.list, 0, p.Message)
 		return
 	}

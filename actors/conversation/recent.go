@@ -1,4 +1,4 @@
-package channel
+package conversation
 
 import (
 	"slices"

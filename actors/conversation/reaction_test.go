@@ -1,4 +1,4 @@
-package channel
+package conversation
 
 import (
 	"errors"
@@ -109,7 +109,7 @@ func TestReactionRefusals(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
-	w.s.access.users[alice].TimeoutUntil = w.now + 5
+	w.house.timeout[alice] = w.now + 5
 	if _, err := do(w, (*State).addReaction, by(alice), protocol.AddReaction{MessageID: m.ID, Emoji: "e0"}); !errors.Is(err, &protocol.Error{Code: protocol.CodeTimedOut}) {
 		t.Errorf("timed out: %v", err)
 	}

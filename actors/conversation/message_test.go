@@ -1,4 +1,4 @@
-package channel
+package conversation
 
 import (
 	"encoding/json"
@@ -49,7 +49,7 @@ func TestSend(t *testing.T) {
 	if got, want := string(encode(stored)), string(encode(m)); got != want {
 		t.Errorf("stored\n%s\nwant\n%s", got, want)
 	}
-	if c, err := w.db.ChannelOfMessage(w.ctx, m.ID); err != nil || c != w.channel {
+	if c, err := w.db.PlaceOfMessage(w.ctx, m.ID); err != nil || c != w.in() {
 		t.Errorf("channel of message is %v: %v", c, err)
 	}
 }
@@ -69,13 +69,13 @@ func TestSendRefusals(t *testing.T) {
 		"NUL":           {func(_ *world, r *protocol.SendMessage) { r.Spans = text(nul) }, "invalid: text of a span"},
 		"NUL in nonce":  {func(_ *world, r *protocol.SendMessage) { r.Nonce = nul }, "invalid: nonce"},
 		"unknown file":  {func(_ *world, r *protocol.SendMessage) { r.Attachments = []protocol.FileID{{9}} }, "bad_request: Attachment not found"},
-		"timed out": {func(w *world, _ *protocol.SendMessage) { w.s.access.users[alice].TimeoutUntil = w.now + 1500 },
+		"timed out": {func(w *world, _ *protocol.SendMessage) { w.house.timeout[alice] = w.now + 1500 },
 			"timed_out: You are timed out in this community. Time remaining: 2 seconds"},
 		"slow mode": {func(w *world, _ *protocol.SendMessage) {
-			w.s.settings.Slowmode = 10
+			w.house.slowmode = 10
 			w.send(alice, "first")
 		}, "slow_mode: Slowmode is enabled. Please wait 10 seconds before sending another message."},
-		"missing channel": {func(w *world, _ *protocol.SendMessage) { w.s.vanish() }, "not_found: Channel not found"},
+		"gone": {func(w *world, _ *protocol.SendMessage) { w.house.gone = true }, "not_found: Nothing here"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := sc.world(t)
@@ -297,7 +297,7 @@ func TestEdit(t *testing.T) {
 	if stored, err := w.db.Message(w.ctx, m.ID); err != nil || len(stored.Spans) != 1 || *stored.Spans[0].Text != "x" {
 		t.Errorf("stored %+v: %v", stored, err)
 	}
-	w.s.access.users[alice].TimeoutUntil = w.now + 1
+	w.house.timeout[alice] = w.now + 1
 	if _, err := do(w, (*State).editMessage, by(alice), protocol.EditMessage{ID: m.ID, Spans: &spans}); !errors.Is(err, &protocol.Error{Code: protocol.CodeTimedOut}) {
 		t.Errorf("timed out: %v", err)
 	}
@@ -446,7 +446,7 @@ func TestOldMessageIsWorkedOnByADetour(t *testing.T) {
 		t.Fatal("still in memory")
 	}
 	reply, err := do(w, (*State).getMessage, by(bob), protocol.GetMessage{ID: old.ID})
-	if cold, ok := reply.(*protocol.ColdMessage); err != nil || !ok || cold.ID != old.ID || cold.Channel != w.channel {
+	if cold, ok := reply.(*protocol.ColdMessage); err != nil || !ok || cold.ID != old.ID || cold.In != w.in() {
 		t.Errorf("get: %+v %v", reply, err)
 	}
 	for _, who := range []protocol.UserID{bob, alice} {
@@ -543,10 +543,10 @@ func TestRightsTakenAwayDuringADetour(t *testing.T) {
 		want   error
 	}{
 		"answer taken back": {func() {
-			_, _ = w.s.accessChanged(w.turn(by(alice)), &protocol.AccessChanged{Users: []protocol.UserID{alice}})
+			delete(w.house.may, alice)
 		}, protocol.ErrUnavailable},
-		"kicked":       {func() { w.allow(alice) }, protocol.ErrForbidden},
-		"channel gone": {func() { w.s.vanish() }, protocol.ErrForbidden},
+		"kicked": {func() { w.allow(alice) }, protocol.ErrForbidden},
+		"gone":   {func() { w.house.gone = true; w.s.Vanish() }, protocol.ErrForbidden},
 	} {
 		w.load()
 		w.allow(alice, protocol.ActionReadMessage)

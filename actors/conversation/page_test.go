@@ -1,4 +1,4 @@
-package channel
+package conversation
 
 import (
 	"slices"
@@ -75,10 +75,10 @@ func TestPageTokens(t *testing.T) {
 		"id of a deleted message": {last.String(), false, nil},
 		"id of elsewhere":         {elsewhere.ID.String(), false, nil},
 		"id of elsewhere, newer":  {elsewhere.ID.String(), true, nil},
-		"place of elsewhere":      {protocol.Cursor{Channel: other.channel, Seq: 1}.Token(), true, nil},
+		"place of elsewhere":      {protocol.Cursor{In: other.in(), Seq: 1}.Token(), true, nil},
 		"junk":                    {"junk", false, nil},
-		"before the beginning":    {protocol.Cursor{Channel: w.channel, Seq: 1}.Token(), false, nil},
-		"after the end":           {protocol.Cursor{Channel: w.channel, Seq: int64(n)}.Token(), true, nil},
+		"before the beginning":    {protocol.Cursor{In: w.in(), Seq: 1}.Token(), false, nil},
+		"after the end":           {protocol.Cursor{In: w.in(), Seq: int64(n)}.Token(), true, nil},
 	} {
 		req := protocol.ListMessages{Limit: 2, ContinuationToken: c.token}
 		if c.newer {

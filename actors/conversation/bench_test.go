@@ -1,4 +1,4 @@
-package channel
+package conversation
 
 import (
 	"fmt"
@@ -10,9 +10,8 @@ import (
 
 // full is a channel in memory with a page full of what messages usually are.
 func full() (*State, protocol.Caller) {
-	s := bare(protocol.ChannelSettings{Community: protocol.CommunityID{1}})
+	s := bare()
 	c := by(protocol.UserID{2})
-	s.learn(c.UserID, &protocol.Access{Actions: protocol.NewActionSet(protocol.ActionCreateMessage, protocol.ActionReadMessage)})
 	for i := range maxRecent {
 		out, err := s.sendMessage(turn.Turn{Now: protocol.Instant(i + 1), Caller: c}, sending(s, i))
 		if err != nil {
@@ -28,7 +27,7 @@ func full() (*State, protocol.Caller) {
 
 func sending(s *State, i int) protocol.SendMessage {
 	words := fmt.Sprintf("message %d with a text of about the usual length, that is a line or two of somebody's chat", i)
-	return protocol.SendMessage{ChannelID: &s.id, Spans: text(words), ID: protocol.MessageID(protocol.NewID[tag]())}
+	return protocol.SendMessage{ChannelID: s.channel, Spans: text(words), ID: protocol.MessageID(protocol.NewID[tag]())}
 }
 
 func BenchmarkSendTurn(b *testing.B) {
@@ -77,7 +76,7 @@ func BenchmarkColdPage(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range b.N {
-		if _, err := w.db.MessagePage(w.ctx, w.channel, g); err != nil {
+		if _, err := w.db.MessagePage(w.ctx, w.in(), g); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -94,7 +93,7 @@ func BenchmarkLoad(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range b.N {
-		if _, err := w.db.ChannelLog(w.ctx, w.channel, maxRecent, maxSends, w.now-sendWindow, w.now); err != nil {
+		if _, _, err := w.db.ChannelLog(w.ctx, w.channel, Scope(w.now)); err != nil {
 			b.Fatal(err)
 		}
 	}

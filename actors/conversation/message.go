@@ -1,4 +1,4 @@
-package channel
+package conversation
 
 import (
 	"context"
@@ -30,7 +30,7 @@ func (s *State) sendMessage(t turn.Turn, req protocol.SendMessage) (turn.Outcome
 	if first, ok := s.sends.known(author, req.ID, req.Nonce, t.Now); ok {
 		return s.sentBefore(first), nil
 	}
-	if req.ChannelID == nil || req.DirectMessageGroupID != nil {
+	if (req.ChannelID == nil) == (req.DirectMessageGroupID == nil) {
 		return turn.Outcome{}, errTwoContexts
 	}
 	if !rules.Storable(req.Nonce) {
@@ -43,7 +43,7 @@ func (s *State) sendMessage(t turn.Turn, req protocol.SendMessage) (turn.Outcome
 	if err != nil {
 		return turn.Outcome{}, err
 	}
-	if err := s.mayWrite(t); err != nil {
+	if err := s.maySend(t); err != nil {
 		return turn.Outcome{}, err
 	}
 	lane := laneKey{author: author}
@@ -66,7 +66,7 @@ func (s *State) sendWith(t turn.Turn, req protocol.SendMessage, spans []protocol
 	if first, ok := s.sends.known(t.Caller.UserID, req.ID, req.Nonce, t.Now); ok {
 		return s.sentBefore(first), nil
 	}
-	if err := s.mayWrite(t); err != nil {
+	if err := s.maySend(t); err != nil {
 		return turn.Outcome{}, err
 	}
 	attachments, err := files.pick(req.Attachments)
@@ -76,13 +76,8 @@ func (s *State) sendWith(t turn.Turn, req protocol.SendMessage, spans []protocol
 	return s.accept(t, req, spans, attachments), nil
 }
 
-// mayWrite judges timeout and slow mode.
-func (s *State) mayWrite(t turn.Turn) error {
-	if err := s.silenced(t); err != nil {
-		return err
-	}
-	return s.slowed(t)
-}
+// maySend judges what the kind refuses senders for, such as slow mode.
+func (s *State) maySend(t turn.Turn) error { return s.rules.MaySend(t, s.lastSend[t.Caller.UserID]) }
 
 // sentBefore answers a repeated send with what the first one led to, when that
 // is stored. The row goes once more: an activation that has lost its lease, or a
@@ -96,7 +91,7 @@ func (s *State) sentBefore(id protocol.MessageID) turn.Outcome {
 
 // cold lets the edge read a message when all that was queued is stored.
 func (s *State) cold(id protocol.MessageID) turn.Outcome {
-	return turn.Outcome{Reply: &protocol.ColdMessage{ID: id, Channel: s.id}, AfterRows: true}
+	return turn.Outcome{Reply: &protocol.ColdMessage{ID: id, In: s.in}, AfterRows: true}
 }
 
 // accept makes the message: from here on it has happened.
@@ -108,7 +103,7 @@ func (s *State) accept(t turn.Turn, req protocol.SendMessage, spans []protocol.S
 	}
 	s.seq++
 	m := &protocol.Message{
-		ID: req.ID, ChannelID: &s.id, AuthorID: &author, SentAt: s.now(t), PendingAttachments: &pending,
+		ID: req.ID, ChannelID: s.channel, DirectMessageGroupID: s.group, AuthorID: &author, SentAt: s.now(t), PendingAttachments: &pending,
 		SearchText: rules.SearchText(spans), Spans: spans, Reactions: []protocol.Reaction{},
 		Attachments: attachments, Seq: s.seq, Nonce: req.Nonce,
 	}
@@ -118,7 +113,7 @@ func (s *State) accept(t turn.Turn, req protocol.SendMessage, spans []protocol.S
 	before := s.lastSend[author]
 	s.sentAt(author, m.SentAt)
 
-	event := s.event(t, "newMessage", about(e))
+	event := s.event(t, s.newMessage(), about(e))
 	event.Seq = m.Seq
 	rows := s.fillHoles(&persistence.MessageRow{Message: m})
 	for i, a := range m.Attachments {
@@ -126,16 +121,14 @@ func (s *State) accept(t turn.Turn, req protocol.SendMessage, spans []protocol.S
 	}
 	read := s.receipts.waiting[author]
 	if mark := receiptOf(m); !s.receipts.add(author, mark) {
-		rows = append(rows, mark.row(s.id, author))
+		rows = append(rows, mark.row(s.in, author))
 	}
 	return turn.Outcome{
-		Reply:  m,
-		Rows:   rows,
-		Events: []protocol.Event{event},
-		Timers: s.receipts.timer(),
-		Tells: []turn.Tell{{Kind: protocol.KindUser, ID: author.String(), Msg: &protocol.LastRead{
-			Channel: s.id, Message: m.ID, Seq: m.Seq, At: m.SentAt,
-		}}},
+		Reply:   m,
+		Rows:    rows,
+		Events:  []protocol.Event{event},
+		Timers:  s.receipts.timer(),
+		Tells:   s.noticed(t, m),
 		Refused: func(t turn.Turn, _ error) turn.Outcome { return s.unsend(t, m, before, read) },
 	}
 }
@@ -163,7 +156,7 @@ func (s *State) unsend(t turn.Turn, m *protocol.Message, before protocol.Instant
 	}
 	sentAt := m.SentAt
 	hole := &persistence.MessageRow{Message: &protocol.Message{
-		ID: protocol.MessageID(protocol.NewID[rowTag]()), ChannelID: m.ChannelID, Seq: m.Seq, SentAt: sentAt, DeletedAt: &sentAt,
+		ID: protocol.MessageID(protocol.NewID[rowTag]()), ChannelID: m.ChannelID, DirectMessageGroupID: m.DirectMessageGroupID, Seq: m.Seq, SentAt: sentAt, DeletedAt: &sentAt,
 	}}
 	return turn.Outcome{
 		Rows:    []persistence.Row{hole},
@@ -184,7 +177,7 @@ func (s *State) refusedHole(hole *persistence.MessageRow, err error) turn.Outcom
 
 // deleted is the event of a message that is gone.
 func (s *State) deleted(t turn.Turn, id protocol.MessageID) protocol.Event {
-	return s.event(t, "deleteMessage", encode(protocol.MessageDeleted{MessageID: id, ChannelID: &s.id}))
+	return s.event(t, "deleteMessage", encode(protocol.MessageDeleted{MessageID: id, ChannelID: s.channel, DirectMessageGroupID: s.group}))
 }
 
 // getMessage answers from memory or lets the edge read.
@@ -226,7 +219,7 @@ func (s *State) edit(t turn.Turn, e *entry, req protocol.EditMessage, files atta
 	case !rules.CanEdit(t.Caller.UserID, e.msg.AuthorID):
 		return turn.Outcome{}, protocol.ErrForbidden
 	}
-	if err := s.silenced(t); err != nil {
+	if err := s.rules.MayTouch(t); err != nil {
 		return turn.Outcome{}, err
 	}
 	m := *e.msg
@@ -286,7 +279,7 @@ func (s *State) deleteMessage(t turn.Turn, req protocol.DeleteMessage) (turn.Out
 		switch {
 		case e == nil:
 			return turn.Outcome{}, errNoMessage
-		case !rules.CanDelete(t.Caller.UserID, e.msg.AuthorID, s.actions(t.Caller)):
+		case !rules.CanDelete(t.Caller.UserID, e.msg.AuthorID, s.rules.Actions(t.Caller)):
 			return turn.Outcome{}, protocol.ErrForbidden
 		}
 		s.drop(e)
@@ -310,7 +303,7 @@ func (s *State) deleteMessage(t turn.Turn, req protocol.DeleteMessage) (turn.Out
 func (s *State) deletion(t turn.Turn, m *protocol.Message) []persistence.Row {
 	rows := []persistence.Row{&persistence.DeletedRow{ID: m.ID, At: s.now(t)}}
 	if m.AuthorID != nil {
-		rows = append(rows, receiptOf(m).row(s.id, *m.AuthorID))
+		rows = append(rows, receiptOf(m).row(s.in, *m.AuthorID))
 	}
 	return rows
 }

@@ -1,4 +1,4 @@
-package channel
+package conversation
 
 import (
 	"context"
@@ -32,7 +32,7 @@ func (s *State) pinMessage(t turn.Turn, req protocol.PinMessage) (turn.Outcome, 
 		return s.moderated(t, m.ID, "Message pinned successfully", []persistence.Row{
 			&persistence.PinRow{ID: m.ID, Pinned: true, At: at, By: by},
 			s.logged(t, m.ID, protocol.LogPin, req.Reason, nil),
-		}, s.event(t, "messagePinned", encode(protocol.MessagePinned{MessageID: m.ID, ChannelID: s.id, PinnedBy: by, PinnedAt: at}))), nil
+		}, s.event(t, "messagePinned", encode(protocol.MessagePinned{MessageID: m.ID, ChannelID: s.in.Channel, PinnedBy: by, PinnedAt: at}))), nil
 	})
 }
 
@@ -50,7 +50,7 @@ func (s *State) unpinMessage(t turn.Turn, req protocol.UnpinMessage) (turn.Outco
 		return s.moderated(t, m.ID, "Message unpinned successfully", []persistence.Row{
 			&persistence.PinRow{ID: m.ID},
 			s.logged(t, m.ID, protocol.LogUnpin, req.Reason, nil),
-		}, s.event(t, "messageUnpinned", encode(protocol.MessageUnpinned{MessageID: m.ID, ChannelID: s.id, UnpinnedBy: t.Caller.UserID}))), nil
+		}, s.event(t, "messageUnpinned", encode(protocol.MessageUnpinned{MessageID: m.ID, ChannelID: s.in.Channel, UnpinnedBy: t.Caller.UserID}))), nil
 	})
 }
 
@@ -65,7 +65,7 @@ func (s *State) moderated(t turn.Turn, id protocol.MessageID, text string, rows 
 // logged is the entry of the moderation log, written with the change.
 func (s *State) logged(t turn.Turn, id protocol.MessageID, action string, reason *string, metadata json.RawMessage) *persistence.ModerationRow {
 	return &persistence.ModerationRow{
-		ID: newRowID(), Community: s.settings.Community, Moderator: t.Caller.UserID, Message: id,
+		ID: newRowID(), Community: s.rules.Community(), Moderator: t.Caller.UserID, Message: id,
 		Action: action, Reason: rules.Reason(reason), Metadata: metadata, At: s.now(t),
 	}
 }
@@ -95,9 +95,9 @@ func (s *State) removeMessage(t turn.Turn, req protocol.RemoveMessage) (turn.Out
 // whyGone finds out whether a message was removed or was never there. All that
 // was queued for it is stored.
 func (s *State) whyGone(id protocol.MessageID) turn.Outcome {
-	a, channel := s.archive, s.id
+	a, in := s.archive, s.in
 	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
-		switch removed, err := a.db.MessageRemoved(ctx, id, channel); {
+		switch removed, err := a.db.MessageRemoved(ctx, in, id); {
 		case err != nil:
 			return nil, err
 		case removed:

@@ -1,4 +1,4 @@
-package channel
+package conversation
 
 import (
 	"github.com/rookery-chat/rookery/actors/turn"
@@ -19,10 +19,11 @@ type typing struct {
 }
 
 // typingChanged passes the indicator on to everybody but the socket it came
-// from. The relay has seen that the socket is in the room.
+// from, and to nobody from those who may not write. The relay has seen that the socket is in the room.
 func (s *State) typingChanged(t turn.Turn, m *protocol.Typing) (turn.Outcome, error) {
 	last, told := s.typing[m.User]
-	if s.settings.Missing || told && last.active == m.Active && t.Now-last.at < typingQuiet {
+	t.Caller.UserID = m.User
+	if s.gone() || s.rules.MayTouch(t) != nil || told && last.active == m.Active && t.Now-last.at < typingQuiet {
 		return turn.Outcome{}, nil
 	}
 	if len(s.typing) >= maxTyping {
@@ -31,7 +32,7 @@ func (s *State) typingChanged(t turn.Turn, m *protocol.Typing) (turn.Outcome, er
 	s.typing[m.User] = typing{m.Active, t.Now}
 	return turn.Outcome{Events: []protocol.Event{{
 		Name: "userTyping", Topics: []protocol.Topic{s.topic()}, Except: m.Conn,
-		Payload: encode(protocol.UserTyping{UserID: m.User, ChannelID: &s.id, IsTyping: m.Active}),
+		Payload: encode(protocol.UserTyping{UserID: m.User, ChannelID: s.channel, DirectMessageGroupID: s.group, IsTyping: m.Active}),
 	}}}, nil
 }
 

@@ -1,4 +1,4 @@
-package channel
+package conversation
 
 import (
 	"errors"
@@ -28,9 +28,9 @@ func receiptOf(m *protocol.Message) receipt {
 	return receipt{message: m.ID, seq: m.Seq, at: m.SentAt}
 }
 
-func (r receipt) row(channel protocol.ChannelID, user protocol.UserID) *persistence.ReceiptRow {
+func (r receipt) row(in protocol.Place, user protocol.UserID) *persistence.ReceiptRow {
 	return &persistence.ReceiptRow{
-		ID: newRowID(), User: user, Channel: channel, Message: r.message, Seq: r.seq, SentAt: r.at, At: r.at,
+		ID: newRowID(), User: user, In: in, Message: r.message, Seq: r.seq, SentAt: r.at, At: r.at,
 	}
 }
 
@@ -79,7 +79,7 @@ func (r *receipts) timer() []turn.Timer {
 // flushReceipts queues all that wait as one write.
 func (s *State) flushReceipts(turn.Turn, *flushReceipts) (turn.Outcome, error) {
 	s.receipts.armed = false
-	if len(s.receipts.waiting) == 0 || s.settings.Missing {
+	if len(s.receipts.waiting) == 0 || s.gone() {
 		clear(s.receipts.waiting)
 		return turn.Outcome{}, nil
 	}
@@ -87,7 +87,7 @@ func (s *State) flushReceipts(turn.Turn, *flushReceipts) (turn.Outcome, error) {
 	s.receipts.waiting = map[protocol.UserID]receipt{}
 	rows := make([]persistence.Row, 0, len(taken))
 	for user, r := range taken {
-		rows = append(rows, r.row(s.id, user))
+		rows = append(rows, r.row(s.in, user))
 	}
 	return turn.Outcome{
 		Rows:    rows,

@@ -1,4 +1,4 @@
-package channel
+package conversation
 
 import (
 	"context"
@@ -9,33 +9,33 @@ import (
 	"github.com/rookery-chat/rookery/protocol"
 )
 
-// archive is what of a channel is not in memory.
+// archive is what of a conversation is not in memory.
 type archive struct {
 	db     *persistence.DB
 	writer *persistence.Writer
-	pages  *persistence.ChannelPages
+	pages  *persistence.Pages
 	log    *slog.Logger
 }
 
-// message reads a message of the channel as it is when all that was queued for
+// message reads a message of the conversation as it is when all that was queued for
 // it is stored; nil when there is none.
-func (a archive) message(ctx context.Context, owner persistence.Owner, channel protocol.ChannelID, id protocol.MessageID) (*persistence.LoggedMessage, error) {
+func (a archive) message(ctx context.Context, owner persistence.Owner, in protocol.Place, id protocol.MessageID) (*persistence.LoggedMessage, error) {
 	if err := a.writer.Flush(ctx, owner); err != nil {
 		return nil, err
 	}
 	m, err := a.db.LoggedMessage(ctx, id)
-	if err != nil || m == nil || m.ChannelID == nil || *m.ChannelID != channel {
+	if err != nil || m == nil || m.Place() != in {
 		return nil, err
 	}
 	return m, nil
 }
 
-// page reads a page as it is when all that was queued for the channel is stored.
-func (a archive) page(ctx context.Context, owner persistence.Owner, channel protocol.ChannelID, g protocol.PageGrant) (*persistence.StoredPage, error) {
+// page reads a page as it is when all that was queued for the conversation is stored.
+func (a archive) page(ctx context.Context, owner persistence.Owner, in protocol.Place, g protocol.PageGrant) (*persistence.StoredPage, error) {
 	if err := a.writer.Flush(ctx, owner); err != nil {
 		return nil, err
 	}
-	return a.db.MessagePage(ctx, channel, g)
+	return a.db.MessagePage(ctx, in, g)
 }
 
 // laneKey names what a detour is about: a message, or the sends of an author.
@@ -100,7 +100,7 @@ func (s *State) fetch(j job, mine chan struct{}) turn.Outcome {
 	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
 		learn, err := j.read(ctx)
 		return func(t turn.Turn) (turn.Outcome, error) {
-			if err == nil && !s.settings.Missing {
+			if err == nil && !s.gone() {
 				learn()
 			}
 			return s.leave(t, j, mine, err)
@@ -117,7 +117,7 @@ func (s *State) leave(t turn.Turn, j job, mine chan struct{}, err error) (turn.O
 	}
 	t.Caller = j.by
 	if err != nil {
-		s.archive.log.Warn("channel could not read what a command needs", "error", err)
+		s.archive.log.Warn("conversation could not read what a command needs", "error", err)
 		if j.failed != nil {
 			return j.failed(t), nil
 		}
@@ -131,20 +131,10 @@ func (s *State) leave(t turn.Turn, j job, mine chan struct{}, err error) (turn.O
 
 // stillMay judges again: rights may have been taken away in between.
 func (s *State) stillMay(j job) error {
-	a := s.access.users[j.by.UserID]
-	switch {
-	case j.needs == protocol.ActionNone:
+	if j.needs == protocol.ActionNone {
 		return nil
-	case j.by.Owner && s.settings.Missing:
-		return errNoChannel
-	case j.by.Owner:
-		return nil
-	case s.settings.Missing, a != nil && !a.Actions.Has(j.needs):
-		return protocol.ErrForbidden
-	case a == nil:
-		return protocol.ErrUnavailable // asked again when it is tried again
 	}
-	return nil
+	return s.rules.Still(j.by, j.needs)
 }
 
 // find gives the entry of a message that can be worked on now: it is in memory
@@ -173,7 +163,7 @@ func (s *State) withMessage(t turn.Turn, id protocol.MessageID, needs protocol.A
 // readMessage is for beside the mailbox: of the state it uses only what never
 // changes.
 func (s *State) readMessage(ctx context.Context, owner persistence.Owner, id protocol.MessageID) (func(), error) {
-	m, err := s.archive.message(ctx, owner, s.id, id)
+	m, err := s.archive.message(ctx, owner, s.in, id)
 	if err != nil {
 		return nil, err
 	}

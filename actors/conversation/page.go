@@ -1,4 +1,4 @@
-package channel
+package conversation
 
 import (
 	"context"
@@ -24,8 +24,13 @@ var emptyPage = []byte(`{"messages":[]}`)
 // before, or one that it reads. Only for tokens that are ids of messages it gives
 // leave to read instead.
 func (s *State) listMessages(t turn.Turn, req protocol.ListMessages) (turn.Outcome, error) {
-	g := protocol.PageGrant{Limit: max(1, min(req.Limit, protocol.MaxPage)), Newer: req.Direction == "newer"}
-	kind, cursor, id := protocol.ReadToken(s.id, req.ContinuationToken)
+	return s.List(t, req.Limit, req.ContinuationToken, req.Direction)
+}
+
+// List is listMessages for requests that name the conversation otherwise.
+func (s *State) List(t turn.Turn, limit int, token, direction string) (turn.Outcome, error) {
+	g := protocol.PageGrant{Limit: max(1, min(limit, protocol.MaxPage)), Newer: direction == "newer"}
+	kind, cursor, id := protocol.ReadToken(s.in, token)
 	switch kind {
 	case protocol.TokenNone:
 		return s.firstPage(t, g), nil
@@ -56,7 +61,7 @@ func (s *State) coldPage(t turn.Turn, g protocol.PageGrant) turn.Outcome {
 	}
 	since := s.archive.pages.Mark()
 	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
-		page, err := s.archive.page(ctx, t.Owner, s.id, g)
+		page, err := s.archive.page(ctx, t.Owner, s.in, g)
 		if err != nil {
 			return nil, err
 		}
@@ -139,7 +144,7 @@ func (s *State) render(list []*entry, newer bool, next int64) []byte {
 	b = append(b, ']')
 	if next != 0 {
 		b = append(b, `,"continuationToken":"`...)
-		b = append(b, protocol.Cursor{Channel: s.id, Seq: next}.Token()...)
+		b = append(b, protocol.Cursor{In: s.in, Seq: next}.Token()...)
 		b = append(b, '"')
 	}
 	return append(b, '}')

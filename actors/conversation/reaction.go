@@ -1,4 +1,4 @@
-package channel
+package conversation
 
 import (
 	"fmt"
@@ -34,7 +34,7 @@ func (s *State) addReaction(t turn.Turn, req protocol.AddReaction) (turn.Outcome
 		}
 		return s.reacted(t, e, rows, s.event(t, "reactionAdded", encode(protocol.ReactionAdded{
 			MessageID: e.msg.ID, Reaction: e.msg.Reactions[indexEmoji(e.msg.Reactions, req.Emoji)],
-			ChannelID: &s.id, ParentMessageID: e.msg.ParentMessageID,
+			ChannelID: s.channel, DirectMessageGroupID: s.group, ParentMessageID: e.msg.ParentMessageID,
 		}))), nil
 	})
 }
@@ -54,7 +54,7 @@ func (s *State) removeReaction(t turn.Turn, req protocol.RemoveReaction) (turn.O
 		}
 		return s.reacted(t, e, rows, s.event(t, "reactionRemoved", encode(protocol.ReactionRemoved{
 			MessageID: e.msg.ID, Emoji: req.Emoji, Reactions: e.msg.Reactions,
-			ChannelID: &s.id, ParentMessageID: e.msg.ParentMessageID,
+			ChannelID: s.channel, DirectMessageGroupID: s.group, ParentMessageID: e.msg.ParentMessageID,
 		}))), nil
 	})
 }
@@ -68,7 +68,7 @@ func (s *State) mayReact(t turn.Turn, e *entry, id protocol.MessageID) error {
 	case e == nil:
 		return protocol.ErrForbidden
 	}
-	return s.silenced(t)
+	return s.rules.MayTouch(t)
 }
 
 // react gives a message other choices.

@@ -1,4 +1,4 @@
-package channel
+package conversation
 
 import (
 	"github.com/rookery-chat/rookery/actors/turn"

@@ -1,4 +1,4 @@
-package channel
+package conversation
 
 import (
 	"encoding/json"
@@ -11,11 +11,12 @@ import (
 // maxWarm bounds the older messages that are kept because somebody changed them.
 const maxWarm = 64
 
-// State is one channel in memory.
+// State is the log of one conversation in memory.
 type State struct {
-	id       protocol.ChannelID
-	settings protocol.ChannelSettings
-	access   accessCache
+	in      protocol.Place
+	channel *protocol.ChannelID // in, as messages and events show it: one of the two is nil
+	group   *protocol.GroupID
+	rules   Rules
 
 	recent recent                          // the newest messages, without a gap
 	warm   []*entry                        // others, the oldest in here first
@@ -55,20 +56,19 @@ func (e *entry) encoded() []byte {
 func encode(v any) []byte {
 	text, err := json.Marshal(v)
 	if err != nil {
-		panic("channel: " + err.Error())
+		panic("conversation: " + err.Error())
 	}
 	return text
 }
 
-func newState(id protocol.ChannelID, l *persistence.ChannelLog, a archive) *State {
+func newState(in protocol.Place, rules Rules, l *persistence.Log, a archive) *State {
 	s := &State{
-		id: id, settings: l.Settings, seq: l.LastSeq, clock: l.LastSentAt, archive: a,
+		in: in, channel: in.Channel.Ptr(), group: in.Group.Ptr(), rules: rules, seq: l.LastSeq, clock: l.LastSentAt, archive: a,
 		byID:     map[protocol.MessageID]*entry{},
 		pages:    map[pageKey]*protocol.PageGrant{},
 		lastSend: map[protocol.UserID]protocol.Instant{},
 		typing:   map[protocol.UserID]typing{},
 		lanes:    map[laneKey]*lane{},
-		access:   newAccessCache(),
 		sends:    newSends(),
 		receipts: newReceipts(),
 	}
@@ -164,10 +164,10 @@ func (s *State) changed(e *entry) {
 	}
 }
 
-// topic is the channel's room.
-func (s *State) topic() protocol.Topic { return protocol.ChannelTopic(s.id) }
+// topic is the room of those who hear the conversation.
+func (s *State) topic() protocol.Topic { return s.in.Topic() }
 
-// event is something that happened in the channel. Only new messages have a
+// event is something that happened in the conversation. Only new messages have a
 // place in its stream.
 func (s *State) event(t turn.Turn, name string, payload []byte) protocol.Event {
 	return protocol.Event{

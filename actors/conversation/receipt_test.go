@@ -1,9 +1,8 @@
-package channel
+package conversation
 
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/rookery-chat/rookery/actors/turn"
 	"github.com/rookery-chat/rookery/protocol"
@@ -104,10 +103,9 @@ func TestReceiptOfARefusedMessageIsTakenBack(t *testing.T) {
 // More senders than may wait: theirs go with their message.
 func TestWaitingReceiptsAreBounded(t *testing.T) {
 	t.Parallel()
-	s := bare(protocol.ChannelSettings{Community: protocol.CommunityID{1}})
+	s := bare()
 	send := func(u protocol.UserID, i int) turn.Outcome {
 		t.Helper()
-		s.learn(u, &protocol.Access{Actions: protocol.NewActionSet(protocol.ActionCreateMessage)})
 		out, err := s.sendMessage(turn.Turn{Now: protocol.Instant(i + 1), Caller: by(u)}, sending(s, i))
 		if err != nil {
 			t.Fatal(err)
@@ -128,24 +126,5 @@ func TestWaitingReceiptsAreBounded(t *testing.T) {
 	}
 	if out := send(first, maxReceipts+1); len(out.Rows) != 1 {
 		t.Errorf("%d rows of a sender who waits", len(out.Rows))
-	}
-}
-
-func TestReceiptsAreWrittenByTheirTimerOnANode(t *testing.T) {
-	t.Parallel()
-	l := newLive(t)
-	w := l.sc.world(t)
-	alice := l.sc.users[0]
-	if _, err := ask(l, w.channel, protocol.MessageSend, by(alice), w.request("hello")); err != nil {
-		t.Fatal(err)
-	}
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for late := time.After(time.Minute); w.watermark(alice) != 1; {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatal("the receipt is never written")
-		}
 	}
 }

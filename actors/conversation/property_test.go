@@ -1,4 +1,4 @@
-package channel
+package conversation
 
 import (
 	"context"
@@ -19,8 +19,14 @@ import (
 func TestMemoryIsWhatAFreshLoadGives(t *testing.T) {
 	t.Parallel()
 	sc := newSchema(t)
+	for name, world := range map[string]func(fataler) *world{"channel": sc.world, "group": sc.groupWorld} {
+		t.Run(name, func(t *testing.T) { checkMemory(t, sc, world) })
+	}
+}
+
+func checkMemory(t *testing.T, sc *schema, world func(fataler) *world) {
 	rapid.Check(t, func(r *rapid.T) {
-		w := sc.world(r)
+		w := world(r)
 		c := &client{list: []protocol.Message{}}
 		mod := sc.users[3]
 		w.allow(mod, protocol.ActionReadMessage, protocol.ActionCreateMessage, protocol.ActionDeleteAnyMessage, protocol.ActionCreateReaction, protocol.ActionDeleteReaction)

@@ -1,0 +1,60 @@
+package dm
+
+import (
+	"context"
+	"time"
+
+	"github.com/rookery-chat/rookery/actors/conversation"
+	"github.com/rookery-chat/rookery/actors/turn"
+	"github.com/rookery-chat/rookery/persistence"
+	"github.com/rookery-chat/rookery/protocol"
+)
+
+// Config tunes groups; its zero value works.
+type Config struct {
+	// IdleAfter is how long a group nobody uses stays in memory; 10 minutes.
+	IdleAfter time.Duration
+}
+
+// State is one group in memory: its log and its members.
+type State struct {
+	log   *conversation.State
+	id    protocol.GroupID
+	group *persistence.Group // nil: there is none
+}
+
+// New describes the kind.
+func New(cfg Config) *turn.Kind[State] {
+	if cfg.IdleAfter == 0 {
+		cfg.IdleAfter = 10 * time.Minute
+	}
+	k := &turn.Kind[State]{
+		Name:      protocol.KindDM,
+		Leased:    true,
+		Load:      load,
+		Judge:     (*State).judge,
+		IdleAfter: cfg.IdleAfter,
+	}
+	conversation.Register(k, func(s *State) *conversation.State { return s.log })
+	turn.On(k, protocol.MessagePin, refuse[protocol.PinMessage](errPin))
+	turn.On(k, protocol.MessageUnpin, refuse[protocol.UnpinMessage](errUnpin))
+	turn.On(k, protocol.MessageRemove, refuse[protocol.RemoveMessage](errModerate))
+	return k
+}
+
+// load reads the group and the end of its log in one round trip.
+func load(ctx context.Context, env *turn.Env, t turn.Turn) (*State, error) {
+	id, err := protocol.ParseID[struct{}](t.Self.ID)
+	s := &State{id: protocol.GroupID(id)}
+	if err != nil {
+		s.log = conversation.Nowhere(s)
+		return s, nil
+	}
+	g, l, err := env.DB.GroupLog(ctx, s.id, conversation.Scope(t.Now))
+	if err != nil {
+		return nil, err
+	}
+	s.group = g
+	s.log = conversation.New(env, t, protocol.InGroup(s.id), s, l)
+	return s, nil
+}
