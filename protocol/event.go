@@ -69,6 +69,7 @@ type Origin struct {
 type Fanout struct {
 	Event
 	Origin Origin `json:"o"` // zero: do not prune
+	Serial Serial `json:"l"` // by which two nodes know that they have the same event
 }
 
 // Rooms changes which sockets are in which rooms, in order with the events of

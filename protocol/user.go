@@ -117,6 +117,7 @@ type Connect struct {
 	Session SessionID `json:"s"`
 	Token   AnyID     `json:"t"`
 	Idle    bool      `json:"i"`
+	Parked  bool      `json:"p"` // its client is away and may come back: it hears, but nobody is online
 }
 
 // Connected tells a socket what it may hear. Version changes whenever that

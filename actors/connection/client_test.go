@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +25,13 @@ type client struct {
 	t    testing.TB
 	conn net.Conn
 	r    io.Reader
+
+	pid    string // Socket.IO: of the session
+	offset string // of the last event
 }
+
+// offsets stand behind what stock clients read as the arguments of an event.
+var offsets = regexp.MustCompile(`,"([0-9a-z]+\.[a-z2-7]{8})"\]$`)
 
 const socketIOPath = "/socket.io/?EIO=4&transport=websocket"
 
@@ -78,7 +86,12 @@ func (c *client) read() (string, error) {
 		case ws.OpPing:
 			_ = ws.WriteFrame(c.conn, ws.MaskFrame(ws.NewPongFrame(f.Payload)))
 		case ws.OpText:
-			return string(f.Payload), nil
+			text := string(f.Payload)
+			if m := offsets.FindStringSubmatchIndex(text); m != nil && strings.HasPrefix(text, "42[") {
+				c.offset = text[m[2]:m[3]]
+				text = text[:m[0]] + "]"
+			}
+			return text, nil
 		default: // nothing that the server sends
 		}
 	}
@@ -134,9 +147,36 @@ func (c *client) login(u protocol.UserID) {
 		c.t.Fatalf("open packet: %s", open)
 	}
 	c.send(`40{"token":"Bearer ` + token(u) + `"}`)
-	if ok := c.next(); !strings.HasPrefix(ok, `40{"sid":"`) {
+	c.connected()
+}
+
+// connected reads the answer to CONNECT.
+func (c *client) connected() (sid string) {
+	c.t.Helper()
+	var m struct{ SID, PID string }
+	ok := c.next()
+	if !strings.HasPrefix(ok, `40{"sid":"`) || json.Unmarshal([]byte(ok[2:]), &m) != nil {
 		c.t.Fatalf("connect: %s", ok)
 	}
+	c.pid = m.PID
+	return m.SID
+}
+
+// back is the client after its socket was cut: it connects as stock clients do
+// when they return.
+func (c *client) back(s *station, u protocol.UserID) (again *client, recovered bool) {
+	c.t.Helper()
+	_ = c.conn.Close()
+	again = dial(c.t, s, socketIOPath, nil)
+	again.next()
+	auth, err := json.Marshal(map[string]string{"token": token(u), "pid": c.pid, "offset": c.offset})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	again.send("40" + string(auth))
+	again.connected()
+	again.offset = c.offset
+	return again, again.pid == c.pid
 }
 
 // hello is a native client that is ready; it returns the ready frame.

@@ -25,6 +25,9 @@ type codec interface {
 	failed(c *conn, r *request, e *protocol.Error)
 	// revoked ends a connection whose session is over.
 	revoked(c *conn, reason string)
+	// replaced ends a connection whose session goes on with another one.
+	replaced(c *conn)
+	native() bool
 	// farewell is how connections end when the node does.
 	farewell(jitter float64) farewell
 }

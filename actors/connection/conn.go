@@ -2,6 +2,7 @@ package connection
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync/atomic"
@@ -23,6 +24,7 @@ const (
 	joining              // a login is under way
 	live                 //
 	ending               // nothing more is taken from the client
+	parked               // the socket is gone, the session is not
 )
 
 // conn is one connection. What stands first is set before the actor runs or is
@@ -36,16 +38,20 @@ type conn struct {
 
 	slot               uint8 // these three under the mutex of the registry
 	listNext, listPrev *conn
+	listed             *registry // which one, in turns only
 
 	phase    phase
 	idle     bool // as the client says
 	renewing bool
 	again    bool // renew once more afterwards
 	gone     bool // the socket is closed
+	over     bool // nobody may continue the session
 	joined   bool // the user actor knows the connection
 	failed   uint8
 	busy     int32 // goroutines that will post to the mailbox
 	socket   *socket.Socket
+	session  *session         // nil before the login, and when it was given up
+	expiry   *time.Timer      // of a parked session
 	who      *protocol.Caller // set by the login, immutable; renewed as a whole
 	mark     uint32           // of the account when who was found out
 	quota    *quota
@@ -64,6 +70,8 @@ type pending struct {
 	authorization string // header of the upgrade
 	timer         *time.Timer
 	cancel        context.CancelFunc // of the login under way
+	resume        *resumption        // what that is to continue
+	early         []*request         // what was asked before the login was decided
 }
 
 // farewell is how a connection ends.
@@ -80,7 +88,10 @@ type (
 		socket *socket.Socket
 		data   []byte
 	}
-	closed   struct{}
+	closed   struct{ err error }
+	taken    struct{} // the session goes on with another socket
+	expired  struct{} // or with none
+	opened   struct{} // the greeting is out
 	late     struct{}
 	answered struct {
 		request *request
@@ -97,6 +108,9 @@ type (
 var (
 	theBeat    = &beat{}
 	theClosed  = &closed{}
+	theTaken   = &taken{}
+	theExpired = &expired{}
+	theOpened  = &opened{}
 	theLate    = &late{}
 	theReached = &reached{}
 )
@@ -147,19 +161,21 @@ func (c *conn) receive(ctx actor.Context) {
 	case *beat:
 		c.beat()
 	case *late:
-		if c.phase != live {
+		if c.phase == waiting || c.phase == joining {
 			c.codec.late(c)
 		}
 	case *protocol.CloseSockets:
 		c.revoked(m.Reason)
 	case *drain:
 		c.drain(m.farewell)
+	case *opened:
+		c.opened()
+	case *taken:
+		c.taken()
+	case *expired:
+		c.expired()
 	case *closed:
-		c.gone = true
-		c.phase = ending
-		if c.pending != nil && c.pending.cancel != nil {
-			c.pending.cancel()
-		}
+		c.closed(m.err)
 	default:
 		return
 	}
@@ -173,13 +189,14 @@ func (c *conn) settle(ctx actor.Context) {
 		c.end(c.leaving.code, c.leaving.reason)
 		c.leaving = nil
 	}
-	if !c.gone || c.busy > 0 {
+	if !c.gone || c.busy > 0 || c.phase == parked {
 		return
 	}
 	c.busy = -1 // once
+	c.endSession()
 	c.loggedOut()
 	c.stopTimer()
-	c.srv.conns.remove(c)
+	c.unlist()
 	c.yield()
 	ctx.Stop(ctx.Self())
 }
@@ -209,7 +226,70 @@ func (c *conn) OnMessage(s *socket.Socket, data []byte) {
 
 // OnClose posts the end of the socket. It runs on the epoll loop.
 func (c *conn) OnClose(_ *socket.Socket, err error) {
-	c.srv.root.Send(c.pid, theClosed)
+	c.srv.root.Send(c.pid, &closed{err})
+}
+
+// closed keeps the session of a socket that is gone, if its client may come back.
+func (c *conn) closed(err error) {
+	c.gone = true
+	returns := c.phase == joining && c.pending.resume != nil // the session may be on its way here
+	if c.pending != nil && c.pending.cancel != nil && !returns {
+		c.pending.cancel()
+	}
+	var peer *socket.CloseError
+	if errors.As(err, &peer) && peer.Code == ws.StatusNormalClosure || errors.Is(err, socket.ErrPollerClosed) {
+		c.over = true // it said so, or nobody could take it
+	}
+	if c.phase = ending; c.session != nil && !c.park() {
+		c.endSession()
+	}
+}
+
+// taken ends a connection whose session goes on elsewhere.
+func (c *conn) taken() {
+	c.session = nil
+	c.over = true
+	switch c.phase {
+	case parked:
+		c.unpark()
+	case ending:
+	default:
+		c.codec.replaced(c)
+	}
+}
+
+// expired ends a parked session when its time is over.
+func (c *conn) expired() {
+	if c.phase != parked {
+		return
+	}
+	if c.session != nil {
+		c.srv.sessions.expire(c.session)
+	}
+	c.unpark()
+}
+
+// opened runs what was asked before the greeting went out.
+func (c *conn) opened() {
+	if c.pending == nil {
+		return
+	}
+	early := c.pending.early
+	c.pending = nil
+	for _, r := range early {
+		if c.phase == live {
+			c.request(r)
+		} else {
+			c.handled(r.weight)
+		}
+	}
+}
+
+func (c *conn) unlist() {
+	if c.listed != nil {
+		c.listed.remove(c)
+		c.listed = nil
+	}
 }
 
 // handled takes weight off what is in hand, and reads on when that is little.
@@ -326,7 +406,7 @@ func (c *conn) finish(r *request) {
 
 // abort gives the socket up at once.
 func (c *conn) abort() {
-	c.phase = ending
+	c.phase, c.over = ending, true
 	if c.socket != nil {
 		c.socket.Abort()
 	}
@@ -346,6 +426,11 @@ func (c *conn) end(code ws.StatusCode, reason string) {
 
 // revoked ends a connection whose session is over.
 func (c *conn) revoked(reason string) {
+	if c.phase == parked {
+		c.unpark()
+		return
+	}
+	c.endSession()
 	if c.phase != ending || c.leaving != nil {
 		c.leaving = nil
 		c.codec.revoked(c, reason)

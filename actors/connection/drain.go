@@ -37,8 +37,27 @@ func (s *Server) Drain(ctx context.Context) error {
 	}
 	select {
 	case <-s.conns.empty:
-		return nil
+		return s.linger(ctx)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// linger waits a while for the clients to fetch their sessions, if there is a
+// node to which they can go.
+func (s *Server) linger(ctx context.Context) error {
+	t := time.NewTicker(drainStep)
+	defer t.Stop()
+	limit := time.NewTimer(s.cfg.Limits.Linger)
+	defer limit.Stop()
+	for s.sessions.len() > 0 && len(s.cfg.Node.View().Members) > 1 {
+		select {
+		case <-t.C:
+		case <-limit.C:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }

@@ -13,7 +13,7 @@ import (
 // Idle connections have no goroutine, and nothing is left of those that went,
 // however they went.
 func TestNothingIsLeftBehind(t *testing.T) {
-	w := newWorld(t, func(s *settings) { s.limits = connection.Limits{Off: true, Login: time.Second} })
+	w := newWorld(t, func(s *settings) { s.limits = connection.Limits{Off: true, Login: time.Second, Resume: -1} })
 	s := w.nodes[0]
 	ch := newChannel()
 	const n = 500

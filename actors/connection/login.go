@@ -20,11 +20,14 @@ type login struct {
 	socket *socket.Socket
 	pid    *actor.PID
 	token  string
-	reset  bool // native: the client asked for a session that does not exist
+	native bool
+	resume *resumption // nil: a new session is wanted
 
 	who   *protocol.Caller // allocated apart: it outlives the login, and the token must not
 	mark  uint32           // of his account
 	rooms *protocol.Connected
+	taken *protocol.SessionTaken // what the session missed; nil: it is a new one
+	key   protocol.SessionKey    // of the session, old or new
 }
 
 // loggedIn is the outcome of a login.
@@ -34,6 +37,9 @@ type loggedIn struct {
 	joined   bool // the user actor and the relay know the connection, also after an error
 	version  int64
 	greeting []byte
+	key      protocol.SessionKey
+	sid      string
+	taken    *protocol.SessionTaken // nil: a new session
 	err      error
 }
 
@@ -44,13 +50,14 @@ var errTooMany = protocol.Unavailable("Too many connections")
 const maxSyncs = 20
 
 // logIn begins a login.
-func (c *conn) logIn(token string, reset bool) {
+func (c *conn) logIn(token string, native bool, resume *resumption) {
 	c.phase = joining
 	c.busy++
-	ctx, cancel := context.WithTimeout(c.srv.ctx, c.srv.cfg.Limits.Login)
-	c.pending.cancel = cancel
+	ctx, cancel := context.WithCancel(c.srv.ctx)
+	c.pending.cancel, c.pending.resume = cancel, resume
+	c.pending.timer.Reset(c.srv.cfg.Limits.Connect)
 	l := &login{
-		srv: c.srv, codec: c.codec, socket: c.socket, pid: c.pid, reset: reset,
+		srv: c.srv, codec: c.codec, socket: c.socket, pid: c.pid, native: native, resume: resume,
 		token: strings.TrimPrefix(token, "Bearer "),
 		who:   &protocol.Caller{Conn: newConnID(), Address: c.pending.address, Agent: c.pending.agent},
 	}
@@ -76,6 +83,8 @@ func (l *login) run(ctx context.Context) (m *loggedIn) {
 		m.err = protocol.ErrDeadline
 		return m
 	}
+	ctx, cancel := context.WithTimeout(ctx, l.srv.cfg.Limits.Login) // the wait for others does not count
+	defer cancel()
 	if m.err = l.authenticate(ctx); m.err != nil {
 		return m
 	}
@@ -89,6 +98,11 @@ func (l *login) run(ctx context.Context) (m *loggedIn) {
 		return m
 	}
 	m.who, m.mark, m.version = l.who, l.mark, l.rooms.Version
+	l.continueSession(ctx)
+	m.key, m.sid, m.taken = l.key, sid(l.who.Conn), l.taken
+	if l.taken != nil && l.taken.SID != "" {
+		m.sid = l.taken.SID
+	}
 	m.greeting, m.err = l.codec.greeting(ctx, l)
 	return m
 }
@@ -196,6 +210,10 @@ func (c *conn) loggedIn(m *loggedIn) {
 		}
 	}
 	switch {
+	case m.err == nil && m.taken != nil && c.gone && !c.over: // cut again: the session waits here now
+		c.begin(m)
+		c.opened()
+		c.closed(nil)
 	case c.phase != joining: // the socket is closed or about to be
 	case m.err != nil:
 		c.loggedOut()
@@ -208,12 +226,28 @@ func (c *conn) loggedIn(m *loggedIn) {
 		}
 		c.codec.refused(c, m.err)
 	default:
-		c.phase = live
-		c.stopTimer()
-		c.pending = nil
-		c.beaten = socket.Now()
-		c.srv.cfg.Relay.Open(c.socket, c.who, m.greeting)
+		c.begin(m)
 	}
+}
+
+// begin makes the connection live.
+func (c *conn) begin(m *loggedIn) {
+	c.phase = live
+	c.stopTimer()
+	c.beaten = socket.Now()
+	if c.srv.resumable() {
+		c.session = &session{key: m.key, sid: m.sid, native: c.codec.native(), who: m.who, socket: c.socket, conn: c.pid}
+		c.srv.sessions.add(c.session)
+	}
+	done := func() { c.srv.root.Send(c.pid, theOpened) }
+	if !c.codec.native() { // stock clients say nothing before they were greeted
+		c.pending, done = nil, nil
+	}
+	if m.taken != nil {
+		c.srv.cfg.Relay.Resume(c.socket, c.who, m.greeting, m.taken, done)
+		return
+	}
+	c.srv.cfg.Relay.Open(c.socket, c.who, m.greeting, done)
 }
 
 func (s *Server) perUser() int {

@@ -2,8 +2,8 @@ package connection
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -20,7 +20,7 @@ type native struct{}
 var errUnknownOp = &protocol.Error{Code: protocol.CodeMethodNotFound, Message: "Unknown operation"}
 
 // drainSpread is the time over which native clients are asked to come back.
-const drainSpread = 5 * time.Second
+const drainSpread = 3 * time.Second
 
 func (native) receive(c *conn, data []byte, weight int32) bool {
 	if !c.srv.cfg.Limits.Off {
@@ -56,8 +56,29 @@ func (c *conn) hello(r *rookeryws.Request) {
 		c.hangUp(rookeryws.CloseBadFrame)
 		return
 	}
-	c.logIn(h.Token, h.Resume != nil)
+	c.logIn(h.Token, true, resumptionOf(h.Resume))
 }
+
+// sessionPrefix stands before the names of native sessions.
+const sessionPrefix = "s_"
+
+// resumptionOf is the session that a native client wants to go on with.
+func resumptionOf(h *rookeryws.Resume) *resumption {
+	if h == nil {
+		return nil
+	}
+	r := &resumption{n: h.N}
+	if name, ok := strings.CutPrefix(h.Session, sessionPrefix); ok {
+		var home string
+		r.key, home, r.ok = parseTicket(name)
+		r.tags = []string{home}
+	}
+	return r
+}
+
+func (native) native() bool { return true }
+
+func (native) replaced(c *conn) { c.hangUp(rookeryws.CloseReplaced) }
 
 // call runs an operation of the table.
 func (c *conn) call(r *rookeryws.Request, weight int32) bool {
@@ -65,16 +86,17 @@ func (c *conn) call(r *rookeryws.Request, weight int32) bool {
 		c.hangUp(rookeryws.CloseNoHello)
 		return false
 	}
-	if c.phase == joining {
-		c.reply(r.ID, rookeryws.AppendErr(nil, r.ID, protocol.ErrUnavailable))
-		return false
-	}
 	op := c.srv.names[r.Op]
 	if op == nil {
 		c.reply(r.ID, rookeryws.AppendErr(nil, r.ID, errUnknownOp))
 		return false
 	}
-	c.request(&request{op: op, body: r.D, id: r.ID, wants: r.ID != 0, weight: weight})
+	req := &request{op: op, body: r.D, id: r.ID, wants: r.ID != 0, weight: weight}
+	if c.pending != nil { // the greeting is not out yet
+		c.pending.early = append(c.pending.early, req)
+		return true
+	}
+	c.request(req)
 	return true
 }
 
@@ -112,15 +134,19 @@ type readyLimits struct {
 const nativeHeartbeat = 30 * time.Second
 
 func (native) greeting(ctx context.Context, l *login) ([]byte, error) {
+	session := sessionPrefix + ticket(l.key, protocol.NodeTag(l.srv.cfg.Node.ID()))
+	if l.taken != nil {
+		return rookeryws.AppendResumed(nil, session, len(l.taken.Events)), nil
+	}
 	list, err := l.srv.cfg.Communities(ctx, l.who.UserID)
 	if err != nil {
 		return nil, err
 	}
 	limits := l.srv.cfg.Limits
 	r := ready{
-		Session: "s_" + rand.Text(), User: l.rooms.User, Communities: []readyCommunity{}, DMs: []struct{}{},
-		HeartbeatMs: nativeHeartbeat.Milliseconds(),
-		Limits:      readyLimits{rookeryws.MaxFrame, limits.Frames, limits.FrameWindow.Milliseconds()},
+		Session: session, User: l.rooms.User, Communities: []readyCommunity{}, DMs: []struct{}{},
+		ResumeMs: max(0, limits.Resume.Milliseconds()), HeartbeatMs: nativeHeartbeat.Milliseconds(),
+		Limits: readyLimits{rookeryws.MaxFrame, limits.Frames, limits.FrameWindow.Milliseconds()},
 	}
 	for i := range list {
 		r.Communities = append(r.Communities, readyCommunity{ID: list[i].ID, Name: list[i].Name})
@@ -129,8 +155,15 @@ func (native) greeting(ctx context.Context, l *login) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.reset {
-		l.socket.Send(rookeryws.AppendReset(nil, rookeryws.ResetUnknown))
+	if l.resume != nil {
+		reason := rookeryws.ResetUnknown
+		switch l.resume.fate {
+		case protocol.SessionOverflow:
+			reason = rookeryws.ResetOverflow
+		case protocol.SessionExpired:
+			reason = rookeryws.ResetExpired
+		}
+		l.socket.Send(rookeryws.AppendReset(nil, reason))
 	}
 	return rookeryws.AppendReady(nil, d), nil
 }

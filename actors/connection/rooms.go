@@ -26,7 +26,7 @@ func (c *conn) renew() {
 	c.renewing = true
 	c.busy++
 	c.beaten = socket.Now()
-	r := &renewal{srv: c.srv, socket: c.socket, conn: c, who: c.who, idle: c.idle, version: c.version}
+	r := &renewal{srv: c.srv, socket: c.socket, conn: c, who: c.who, idle: c.idle, parked: c.phase == parked, version: c.version}
 	go func() {
 		ctx, cancel := context.WithTimeout(r.srv.ctx, r.srv.cfg.Limits.Login)
 		defer cancel()
@@ -42,11 +42,13 @@ type renewal struct {
 	conn    *conn
 	who     *protocol.Caller
 	idle    bool
+	parked  bool
 	version int64
 }
 
 func (r *renewal) run(ctx context.Context) error {
 	beat := &protocol.Heartbeat{Connect: *registration(r.srv, r.who, r.idle)}
+	beat.Parked = r.parked
 	rooms, err := r.srv.askUser(ctx, r.who, beat)
 	if err != nil || rooms.Version == r.version {
 		return err
@@ -72,9 +74,9 @@ func (c *conn) renewed(m *renewed) {
 	c.renewing = false
 	c.version = m.version
 	switch {
-	case c.phase != live:
+	case c.phase != live && c.phase != parked:
 	case errors.Is(m.err, protocol.ErrUnauthorized): // ended, but nobody reached the socket
-		c.codec.revoked(c, "")
+		c.revoked("")
 	case m.err != nil:
 		c.srv.cfg.Log.Warn("rooms could not be looked at", "error", m.err)
 	case c.again:
@@ -85,7 +87,7 @@ func (c *conn) renewed(m *renewed) {
 
 // beat renews presence, unless the client did so lately.
 func (c *conn) beat() {
-	if c.phase == live && socket.Now()-c.beaten > int64(c.srv.cfg.Limits.Heartbeat)/2 {
+	if (c.phase == live || c.phase == parked) && socket.Now()-c.beaten > int64(c.srv.cfg.Limits.Heartbeat)/2 {
 		c.renew()
 	}
 }

@@ -21,7 +21,10 @@ import (
 // Relay is what connections need of the node's relay; see relay.Relay.
 type Relay interface {
 	Subscribe(s *socket.Socket, conn *actor.PID, who *protocol.Caller, topics []protocol.Topic, done func(error))
-	Open(s *socket.Socket, who *protocol.Caller, greeting []byte)
+	Open(s *socket.Socket, who *protocol.Caller, greeting []byte, done func())
+	Resume(s *socket.Socket, who *protocol.Caller, greeting []byte, taken *protocol.SessionTaken, done func())
+	Park(s *socket.Socket, who *protocol.Caller)
+	Take(s *socket.Socket, who *protocol.Caller, m *protocol.TakeSession, done func(*protocol.SessionTaken))
 	Unsubscribe(s *socket.Socket, who *protocol.Caller)
 	Typing(s *socket.Socket, who *protocol.Caller, topic protocol.Topic, active bool)
 }
@@ -77,7 +80,9 @@ type Limits struct {
 	Login       time.Duration // for a login to be decided, default 15 s
 	Request     time.Duration // for an operation, default 65 s: a send may wait a minute for Postgres
 	Heartbeat   time.Duration // between renewals of presence, default 30 s
-	Logins      int           // under way at the same time, default 256
+	Resume      time.Duration // for a client to come back to its session, default 2 min; negative: sessions end with their sockets
+	Linger      time.Duration // for clients to fetch their sessions from a node that drains, default 6 s
+	Logins      int           // under way at the same time, default 64; others wait, in order
 	Events      int           // per user and group in EventWindow, default 50
 	EventWindow time.Duration // default 10 s
 	Frames      int           // of a native connection in FrameWindow, default 120
@@ -92,7 +97,9 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Login, 15*time.Second)
 	set(&l.Request, 65*time.Second)
 	set(&l.Heartbeat, 30*time.Second)
-	set(&l.Logins, 256)
+	set(&l.Resume, 2*time.Minute)
+	set(&l.Linger, 6*time.Second)
+	set(&l.Logins, 64)
 	set(&l.Events, 50)
 	set(&l.EventWindow, 10*time.Second)
 	set(&l.Frames, 120)
@@ -148,6 +155,8 @@ type Server struct {
 	names  map[string]*protocol.Operation // by native name
 
 	conns    registry
+	parked   registry
+	sessions sessions
 	quotas   quotas
 	frames   rate // of a native connection
 	failures failures
@@ -180,6 +189,11 @@ func NewServer(cfg Config) *Server {
 	s.frames = bucket(cfg.Limits.Frames, cfg.Limits.FrameWindow)
 	s.failures.init(cfg.Limits.FailedAuth)
 	s.conns.init()
+	s.parked.init()
+	s.sessions.init()
+	if _, err := cfg.Node.Spawn(sessionsName, actor.PropsFromProducer(func() actor.Actor { return &keeper{s} })); err != nil {
+		cfg.Log.Error("sessions cannot be given to other nodes", "error", err)
+	}
 	s.workers.run = s.perform
 	s.props = actor.PropsFromProducer(func() actor.Actor { return &shell{} }, actor.WithMailbox(actor.UnboundedLockfree()))
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -209,6 +223,7 @@ func (s *Server) beat() {
 		select {
 		case <-t.C:
 			s.conns.eachOf(slot, func(c *conn) { s.root.Send(c.pid, theBeat) })
+			s.parked.eachOf(slot, func(c *conn) { s.root.Send(c.pid, theBeat) })
 			slot = (slot + 1) % beatSlots
 		case <-sweep.C:
 			s.workers.sweep()

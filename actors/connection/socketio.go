@@ -61,12 +61,39 @@ func (c *conn) connect(p *socketio.Packet) {
 		if token == "" {
 			token = c.pending.authorization
 		}
-		c.logIn(token, false)
+		c.logIn(token, false, wanted(auth.PID, auth.Offset))
 	}
 }
 
+// wanted is the session that a stock client wants to go on with.
+func wanted(pid, offset string) *resumption {
+	if pid == "" {
+		return nil
+	}
+	r := &resumption{pid: pid, offset: offset}
+	var home string
+	r.key, home, r.ok = parseTicket(pid)
+	if _, tag, ok := protocol.SplitOffset(offset); ok {
+		r.tags = append(r.tags, tag)
+	}
+	r.tags = append(r.tags, home)
+	return r
+}
+
+func (socketIO) native() bool { return false }
+
+// replaced ends the transport only: the client has left it.
+func (socketIO) replaced(c *conn) { c.end(0, "") }
+
 func (socketIO) greeting(_ context.Context, l *login) ([]byte, error) {
-	return socketio.AppendConnect(nil, sid(l.who.Conn), ""), nil
+	pid, id := "", sid(l.who.Conn)
+	if l.srv.resumable() {
+		pid = ticket(l.key, protocol.NodeTag(l.srv.cfg.Node.ID()))
+	}
+	if l.taken != nil {
+		pid, id = l.resume.pid, l.taken.SID
+	}
+	return socketio.AppendConnect(nil, id, pid), nil
 }
 
 // sid is the id of a Socket.IO socket: twenty characters.

@@ -25,7 +25,7 @@ func TestSocketIOHandshake(t *testing.T) {
 	c.expect(`44/admin,{"message":"Invalid namespace"}`)
 	u := newUser()
 	c.send(`40{"token":"` + token(u) + `"}`) // without Bearer
-	if ok := c.next(); !regexp.MustCompile(`^40\{"sid":"[\w-]{20}"\}$`).MatchString(ok) {
+	if ok := c.next(); !regexp.MustCompile(`^40\{"sid":"[\w-]{20}","pid":"[\w-]{22}\.[a-z2-7]{8}"\}$`).MatchString(ok) {
 		t.Fatalf("connect %s", ok)
 	}
 	w.await("registration", func() bool { return len(w.conns) == 1 })

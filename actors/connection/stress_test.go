@@ -21,7 +21,7 @@ func TestEveryEventOnceAndInOrder(t *testing.T) {
 	if testing.Short() {
 		sockets, events = 100, 100
 	}
-	w := newWorld(t, func(s *settings) { s.limits = connection.Limits{Off: true} })
+	w := newWorld(t, func(s *settings) { s.limits = connection.Limits{Off: true, Resume: -1} })
 	s := w.nodes[0]
 	stable, moving := newChannel(), newChannel()
 
@@ -105,7 +105,7 @@ func TestNothingMissedAfterJoining(t *testing.T) {
 	if raceEnabled {
 		nodes = 1
 	}
-	w := newWorld(t, func(s *settings) { s.nodes = nodes; s.limits = connection.Limits{Off: true} })
+	w := newWorld(t, func(s *settings) { s.nodes = nodes; s.limits = connection.Limits{Off: true, Resume: -1} })
 	ch := newChannel()
 	publisher := make(chan struct{})
 	var seq int64

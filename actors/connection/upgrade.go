@@ -121,7 +121,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, up ws.HTTPUpgra
 	}}
 	c.pid = s.root.Spawn(s.props)
 	s.root.Send(c.pid, &begin{c})
-	if !s.conns.add(c) {
+	if c.listed = &s.conns; !s.conns.add(c) {
 		c.yield()
 		s.root.Stop(c.pid)
 		_ = nc.Close()

@@ -48,6 +48,7 @@ type world struct {
 	away     bool            // the gate answers that it can't
 	pruned   map[string]map[string]bool
 	typed    []protocol.Typing
+	serial   uint64
 	grafts   int
 	grafting chan struct{} // when set, grafts wait until it is closed
 	do       func(op *protocol.Operation, who protocol.Caller, body json.RawMessage) (any, error)
@@ -289,6 +290,10 @@ func (w *world) perform(_ context.Context, op *protocol.Operation, who protocol.
 func (w *world) publish(f protocol.Fanout) {
 	var ids []string
 	w.mu.Lock()
+	w.serial++
+	if f.Serial.N == 0 {
+		f.Serial = protocol.Serial{From: 1, N: w.serial}
+	}
 	for _, s := range w.nodes {
 		if !w.pruned[f.Origin.ID][s.node.ID()] {
 			ids = append(ids, s.node.ID())

@@ -19,6 +19,7 @@ type front struct {
 	prunes
 	held     map[protocol.Topic]*hold        // what rooms hear next
 	entering map[*socket.Socket][]*forSocket // subscriptions that wait, and what came after them
+	tag      string                          // of this node, in offsets
 }
 
 // forSocket is a message about one socket.
@@ -52,6 +53,10 @@ func (f *front) Receive(ctx actor.Context) {
 	case *open:
 		f.from(m.socket, m.user, m)
 	case *unsubscribe:
+		f.from(m.socket, m.user, m)
+	case *park:
+		f.from(m.socket, m.user, m)
+	case *take:
 		f.from(m.socket, m.user, m)
 	case *typing:
 		f.from(m.socket, m.user, m)
@@ -89,6 +94,7 @@ func (f *front) reset() {
 	for s := range f.entering {
 		s.Abort()
 	}
+	f.tag = ""
 	f.prunes, f.held, f.entering = newPrunes(), map[protocol.Topic]*hold{}, map[*socket.Socket][]*forSocket{}
 	f.start()
 }
@@ -134,7 +140,7 @@ func (f *front) fanout(m *protocol.Fanout) {
 			continue
 		}
 		if d == nil {
-			d = newDelivery(&m.Event)
+			d = f.newDelivery(m)
 		}
 		f.ctx.Send(l.pid, d)
 	}
@@ -144,12 +150,19 @@ func (f *front) fanout(m *protocol.Fanout) {
 	}
 }
 
-func newDelivery(e *protocol.Event) *delivery {
-	ev := socket.Event{Name: e.Name, Payload: e.Payload}
-	if e.Stream.Room != 0 && e.Seq != 0 {
-		ev.Stream, ev.Epoch, ev.Seq = e.Stream.String(), e.Epoch, e.Seq
+// newDelivery numbers an event. The number is part of the frame, the same for
+// all receivers: it is what a stock client tells when it comes back.
+func (f *front) newDelivery(m *protocol.Fanout) *delivery {
+	d := &delivery{topics: m.Topics, except: m.Except, without: m.Without, serial: m.Serial, pos: f.relay.position.Add(1), at: socket.Now()}
+	ev := socket.Event{Name: m.Name, Payload: m.Payload}
+	if m.Stream.Room != 0 && m.Seq != 0 {
+		ev.Stream, ev.Epoch, ev.Seq = m.Stream.String(), m.Epoch, m.Seq
 	}
-	return &delivery{frame: socket.NewFrame(ev), topics: e.Topics, except: e.Except, without: e.Without}
+	if f.relay.cfg.Window >= 0 {
+		ev.Offset = f.offset(d.pos)
+	}
+	d.frame = socket.NewFrame(ev)
+	return d
 }
 
 // rooms lets sockets join and leave. Which shards they are in is known only as

@@ -27,6 +27,18 @@ type Config struct {
 	MaxPruned    int           // topics that owners were told not to send, default 100,000; more are received in vain
 	GraftTimeout time.Duration // for an owner to answer that it sends again, default 5 s
 	Log          *slog.Logger  // default slog.Default()
+
+	// Sessions can go on where their sockets ended as long as what they missed is
+	// in memory: for Window after it was delivered (default 205 s: two minutes, and
+	// the time after which a dead connection is noticed; negative keeps nothing),
+	// within MaxHistory events (default 131,072) and MaxHistoryBytes (default 64 MiB)
+	// of the node. A session is given MaxReplay events (default 2,048) and
+	// MaxReplayBytes (default 1 MiB) at most.
+	Window          time.Duration
+	MaxHistory      int
+	MaxHistoryBytes int
+	MaxReplay       int
+	MaxReplayBytes  int
 }
 
 func (c Config) withDefaults() Config {
@@ -46,6 +58,14 @@ func (c Config) withDefaults() Config {
 	if c.GraftTimeout <= 0 {
 		c.GraftTimeout = 5 * time.Second
 	}
+	if c.Window == 0 {
+		c.Window = 205 * time.Second
+	}
+	for field, value := range map[*int]int{&c.MaxHistory: 1 << 17, &c.MaxHistoryBytes: 64 << 20, &c.MaxReplay: 2048, &c.MaxReplayBytes: 1 << 20} {
+		if *field <= 0 {
+			*field = value
+		}
+	}
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
@@ -60,6 +80,8 @@ type Relay struct {
 	figures []figures // of each shard
 	grafts  chan struct{}
 	wasted  atomic.Uint64
+
+	position atomic.Uint64 // of the last delivery
 }
 
 // Stats is what a relay did and holds.
@@ -68,6 +90,9 @@ type Stats struct {
 	Unwanted   uint64 // events received that no socket of this node wanted
 	Sockets    int64
 	Topics     int64 // with subscribers; one that has them in several shards counts in each
+	Parked     int64 // of Sockets: closed, with a session that may go on
+	History    int64 // bytes of events that sessions may still be given
+	Replays    int64 // bytes of what sessions were given when they went on
 }
 
 // maxGrafts bounds the questions to owners that are under way.
@@ -95,6 +120,9 @@ func (r *Relay) Stats() Stats {
 		s.Deliveries += f.deliveries.Load()
 		s.Sockets += f.sockets.Load()
 		s.Topics += f.topics.Load()
+		s.Parked += f.parked.Load()
+		s.History += f.history.Load()
+		s.Replays += f.replays.Load()
 	}
 	return s
 }
@@ -113,8 +141,30 @@ func (r *Relay) Subscribe(s *socket.Socket, conn *actor.PID, who *protocol.Calle
 
 // Open sends the greeting, then what was kept back, and from then on every
 // event as it comes.
-func (r *Relay) Open(s *socket.Socket, who *protocol.Caller, greeting []byte) {
-	r.post(&open{socket: s, user: who.UserID, greeting: greeting})
+//
+// Done, if there is one, is called from a turn of the relay when the greeting is
+// out.
+func (r *Relay) Open(s *socket.Socket, who *protocol.Caller, greeting []byte, done func()) {
+	r.post(&open{socket: s, user: who.UserID, greeting: greeting, done: done})
+}
+
+// Resume is Open for a socket that continues a session: what the session has
+// missed comes after the greeting, and nothing twice.
+func (r *Relay) Resume(s *socket.Socket, who *protocol.Caller, greeting []byte, taken *protocol.SessionTaken, done func()) {
+	r.post(&open{socket: s, user: who.UserID, greeting: greeting, taken: taken, done: done})
+}
+
+// Park keeps the place of a socket that is closed: its session goes on hearing,
+// leaves rooms and joins others, until it is taken or unsubscribed.
+func (r *Relay) Park(s *socket.Socket, who *protocol.Caller) {
+	r.post(&park{socket: s, user: who.UserID})
+}
+
+// Take ends the session of a socket and tells what its client has not seen. Done
+// is called once, from a turn of the relay; the socket is not subscribed any
+// more then.
+func (r *Relay) Take(s *socket.Socket, who *protocol.Caller, m *protocol.TakeSession, done func(*protocol.SessionTaken)) {
+	r.post(&take{socket: s, user: who.UserID, from: m, done: done})
 }
 
 // Unsubscribe takes the socket out of all its rooms.
@@ -146,6 +196,18 @@ type (
 		socket   *socket.Socket
 		user     protocol.UserID
 		greeting []byte
+		taken    *protocol.SessionTaken // nil: a new session
+		done     func()                 // or nil
+	}
+	park struct {
+		socket *socket.Socket
+		user   protocol.UserID
+	}
+	take struct {
+		socket *socket.Socket
+		user   protocol.UserID
+		from   *protocol.TakeSession
+		done   func(*protocol.SessionTaken)
 	}
 	unsubscribe struct {
 		socket *socket.Socket

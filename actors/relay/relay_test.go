@@ -49,6 +49,9 @@ func newHouse(t testing.TB, cfg Config) *house {
 	t.Helper()
 	h := &house{t: t, changed: make(chan struct{})}
 	cfg.Log = slog.New(slog.DiscardHandler)
+	if cfg.Window == 0 {
+		cfg.Window = -1 // no offsets in what the tests read
+	}
 	kind := func(name protocol.Kind) cluster.Kind {
 		return cluster.Kind{Name: string(name), Props: func(id string) *actor.Props {
 			return actor.PropsFromFunc(func(ctx actor.Context) { h.owner(id, ctx) })
@@ -205,7 +208,7 @@ func (g *guest) open(topics ...protocol.Topic) {
 	if err := g.join(topics...); err != nil {
 		g.t.Fatal(err)
 	}
-	g.house.relay.Open(g.socket, g.who, []byte("hello"))
+	g.house.relay.Open(g.socket, g.who, []byte("hello"), nil)
 	g.expect("hello")
 }
 
@@ -269,7 +272,7 @@ func TestEventsBeforeTheGreeting(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.tell(event("early", protocol.ChannelTopic(c)))
-	h.relay.Open(g.socket, g.who, []byte("hello"))
+	h.relay.Open(g.socket, g.who, []byte("hello"), nil)
 	h.tell(event("late", protocol.ChannelTopic(c)))
 	g.expect("hello")
 	g.expect(`{"n":1,"ev":"early"}`)
@@ -475,7 +478,7 @@ func TestUnknownSockets(t *testing.T) {
 	h := newHouse(t, Config{Shards: 1})
 	c := newChannel()
 	stranger, g := h.guest(socket.SocketIO), h.guest(socket.SocketIO)
-	h.relay.Open(stranger.socket, stranger.who, []byte("hello"))
+	h.relay.Open(stranger.socket, stranger.who, []byte("hello"), nil)
 	h.relay.Typing(stranger.socket, stranger.who, protocol.ChannelTopic(c), true)
 	h.relay.Unsubscribe(stranger.socket, stranger.who)
 	g.open(protocol.ChannelTopic(c))

@@ -11,7 +11,9 @@ import (
 type room struct {
 	topic   protocol.Topic
 	members []member
-	seen    uint64 // number of the walk that met it last
+	log     deque[*delivery] // what it heard of late
+	lost    uint64           // position of the last one that is not in log any more
+	seen    uint64           // number of the walk that met it last
 }
 
 // member is a place in a room; it knows which place of the seat leads here.
@@ -32,9 +34,14 @@ type seat struct {
 	conn   *actor.PID
 	who    *protocol.Caller
 	places []place
-	early  *[]*socket.Frame // events before the greeting; nil: none
-	seen   uint64           // number of the walk that met it last
-	open   bool             // the greeting went out
+	early  *[]*delivery // before the greeting; nil: none
+	past   *past        // nil: it is where it began
+	base   uint64       // position at which it began
+	n      int64        // number of its last event
+	seen   uint64       // number of the walk that met it last
+	open   bool         // the greeting went out
+	known  bool         // changes of its rooms are noted
+	parked bool         // its socket is closed, its session is not
 }
 
 // rooms is the membership of a shard: plain data, no actor, no clock.
@@ -42,6 +49,7 @@ type rooms struct {
 	topics map[protocol.Topic]*room
 	seats  map[*socket.Socket]*seat
 	walk   uint64
+	pos    uint64 // of the last delivery
 }
 
 func newRooms() rooms {
@@ -62,12 +70,18 @@ func (s *seat) in(r *room) bool {
 func (rs *rooms) join(s *seat, r *room) {
 	s.places = append(s.places, place{r, uint32(len(r.members))})
 	r.members = append(r.members, member{s, uint32(len(s.places) - 1)})
+	if s.known {
+		rs.moved(s, r, true)
+	}
 }
 
 // leave takes a seat out of the room of one of its places. The last member and
 // the last place move into the gaps.
 func (rs *rooms) leave(s *seat, i uint32) {
 	p := s.places[i]
+	if s.known {
+		rs.moved(s, p.room, false)
+	}
 	last := uint32(len(p.room.members) - 1)
 	if p.at != last {
 		moved := p.room.members[last]
@@ -136,6 +150,7 @@ func (rs *rooms) set(s *seat, topics []protocol.Topic, changed func(protocol.Top
 
 // remove takes a seat out of all its rooms.
 func (rs *rooms) remove(s *seat, changed func(protocol.Topic, int32)) {
+	s.known = false
 	for i := len(s.places) - 1; i >= 0; i-- {
 		t := s.places[i].room.topic
 		rs.leave(s, uint32(i))

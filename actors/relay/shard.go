@@ -15,6 +15,9 @@ type figures struct {
 	deliveries atomic.Uint64
 	sockets    atomic.Int64
 	topics     atomic.Int64
+	parked     atomic.Int64
+	history    atomic.Int64 // bytes
+	replays    atomic.Int64 // bytes
 }
 
 // shard is the actor that holds some of the sockets and writes to them.
@@ -24,12 +27,16 @@ type shard struct {
 	front   *actor.PID
 	figures *figures
 	rooms   rooms
+	history history
 
 	self  *actor.PID
 	root  *actor.RootContext
 	late  []*seat     // whose frames wait for the next tick
 	timer *time.Timer // nil before the first tick
 	armed bool
+
+	sweeper  *time.Timer
+	sweeping bool
 }
 
 // delivery is one event on its way from the front to shards.
@@ -39,6 +46,9 @@ type delivery struct {
 	except protocol.ConnID
 	// without is a room whose sockets are left out; zero: none.
 	without protocol.Topic
+	serial  protocol.Serial
+	pos     uint64 // among all that this relay delivers
+	at      int64  // socket.Now()
 }
 
 // settled tells the front by how much the claims of a shard were wrong.
@@ -66,12 +76,18 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.deliver(m)
 	case *flushTick:
 		s.flush()
+	case *sweepTick:
+		s.sweep(socket.Now())
 	case *subscribe:
 		s.subscribe(ctx, m)
 	case *open:
 		s.open(m)
 	case *unsubscribe:
 		s.unsubscribe(ctx, m)
+	case *park:
+		s.park(m)
+	case *take:
+		s.take(ctx, m)
 	case *typing:
 		s.typing(m)
 	case *protocol.Rooms:
@@ -113,17 +129,27 @@ func (s *shard) deliver(d *delivery) {
 		if !anyone && d.spares(seat) {
 			return
 		}
-		count++
-		if !seat.open {
-			s.keep(seat, d.frame)
+		if seat.past != nil && seat.past.begun.heard(d) {
 			return
 		}
-		if seat.socket.Push(d.frame, now) {
-			s.late = append(s.late, seat)
+		count++
+		if !seat.open {
+			s.keep(seat, d)
+			return
 		}
+		s.push(seat, d.frame, now)
 	})
 	s.figures.deliveries.Add(count)
+	s.remember(d)
 	s.arm()
+}
+
+// push gives a seat its next event.
+func (s *shard) push(seat *seat, f *socket.Frame, now int64) {
+	seat.n++
+	if !seat.parked && seat.socket.PushN(f, seat.n, now) {
+		s.late = append(s.late, seat)
+	}
 }
 
 // spares reports whether a socket is one of those that do not get the event.
@@ -139,15 +165,15 @@ func (d *delivery) spares(s *seat) bool {
 }
 
 // keep holds an event back until the socket was greeted.
-func (s *shard) keep(seat *seat, f *socket.Frame) {
+func (s *shard) keep(seat *seat, d *delivery) {
 	if seat.early == nil {
-		seat.early = new([]*socket.Frame)
+		seat.early = new([]*delivery)
 	}
 	if len(*seat.early) >= s.relay.cfg.MaxEarly {
 		seat.socket.Abort()
 		return
 	}
-	*seat.early = append(*seat.early, f)
+	*seat.early = append(*seat.early, d)
 }
 
 // arm sees to the next tick, when there is something to flush in it.
@@ -178,27 +204,36 @@ func (s *shard) flush() {
 func (s *shard) subscribe(ctx actor.Context, m *subscribe) {
 	at := s.rooms.seats[m.socket]
 	if at == nil {
-		at = &seat{socket: m.socket, conn: m.conn, who: m.who}
+		at = &seat{socket: m.socket, conn: m.conn, who: m.who, base: s.rooms.pos}
 		s.rooms.seats[m.socket] = at
 	}
 	s.settle(ctx, func(changed func(protocol.Topic, int32)) { s.rooms.set(at, m.topics, changed) })
+	at.known = true
 	m.done(m.err)
 }
 
 func (s *shard) open(m *open) {
+	if m.done != nil {
+		defer m.done()
+	}
 	seat := s.rooms.seats[m.socket]
 	if seat == nil || seat.open {
 		return
 	}
 	seat.open = true
 	seat.socket.Send(m.greeting)
+	now := socket.Now()
+	if m.taken != nil {
+		s.resume(seat, m.taken, now)
+	}
 	if seat.early == nil {
+		s.arm()
 		return
 	}
-	now := socket.Now()
-	for _, f := range *seat.early {
-		if seat.socket.Push(f, now) {
-			s.late = append(s.late, seat)
+	begun := seat.begun()
+	for _, d := range *seat.early {
+		if !begun.heard(d) {
+			s.push(seat, d.frame, now)
 		}
 	}
 	seat.early = nil
@@ -207,7 +242,7 @@ func (s *shard) open(m *open) {
 
 func (s *shard) unsubscribe(ctx actor.Context, m *unsubscribe) {
 	if seat := s.rooms.seats[m.socket]; seat != nil {
-		s.settle(ctx, func(changed func(protocol.Topic, int32)) { s.rooms.remove(seat, changed) })
+		s.remove(ctx, seat)
 	}
 }
 
@@ -243,12 +278,17 @@ func (s *shard) closeSockets(ctx actor.Context, m *protocol.CloseSockets) {
 
 // abandon gives up all sockets: who is in which room is about to be lost.
 func (s *shard) abandon() {
-	if s.timer != nil {
-		s.timer.Stop()
+	for _, t := range []*time.Timer{s.timer, s.sweeper} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 	for _, seat := range s.rooms.seats {
 		seat.socket.Abort()
 	}
-	s.rooms, s.late = newRooms(), nil
+	s.rooms, s.late, s.history = newRooms(), nil, history{}
+	s.figures.history.Store(0)
+	s.figures.parked.Store(0)
+	s.figures.replays.Store(0)
 	s.count()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"reflect"
 	"sync/atomic"
 	"time"
@@ -49,7 +50,9 @@ type activation[S any] struct {
 	id   string
 
 	state  *S
-	epoch  int64 // of the lease
+	epoch  int64  // of the lease
+	run    uint64 // random, names this activation
+	events uint64 // that it published
 	system *actor.ActorSystem
 	self   *actor.PID
 
@@ -89,7 +92,7 @@ func (a *activation[S]) owner() persistence.Owner {
 func (a *activation[S]) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		a.system, a.self, a.id = ctx.ActorSystem(), ctx.Self(), cluster.Identity(ctx)
+		a.system, a.self, a.id, a.run = ctx.ActorSystem(), ctx.Self(), cluster.Identity(ctx), rand.Uint64()
 		a.load()
 	case *again[S]:
 		m.run(ctx, a)

@@ -204,7 +204,8 @@ func (a *activation[S]) publish(out Outcome) {
 
 // fanout marks events of the actor's own topic so that relays can prune.
 func (a *activation[S]) fanout(e protocol.Event) *protocol.Fanout {
-	f := &protocol.Fanout{Event: e}
+	a.events++
+	f := &protocol.Fanout{Event: e, Serial: protocol.Serial{From: a.run, N: a.events}}
 	if a.kind.Audience == nil && len(e.Topics) == 1 && e.Topics[0].Of(a.kind.Name) {
 		f.Origin = protocol.Origin{Kind: a.kind.Name, ID: a.id}
 	}

@@ -60,8 +60,13 @@ func (s *State) register(t turn.Turn, m *protocol.Connect) (turn.Outcome, error)
 	case k.closing:
 		return turn.Outcome{}, errEnded
 	}
-	*k = socket{conn: m.Conn, node: m.Node, session: m.Session, token: m.Token, idle: m.Idle, beat: t.Now}
-	out := turn.Outcome{Timers: s.appeared()}
+	*k = socket{conn: m.Conn, node: m.Node, session: m.Session, token: m.Token, idle: m.Idle, parked: m.Parked, beat: t.Now}
+	var out turn.Outcome
+	if m.Parked {
+		out.Timers = s.vanished()
+	} else {
+		out.Timers = s.appeared()
+	}
 	if !s.sweeping {
 		s.sweeping = true
 		out.Timers = append(out.Timers, turn.Timer{After: s.cfg.Sweep, Msg: &sweep{}})

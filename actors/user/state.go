@@ -43,6 +43,7 @@ type socket struct {
 	idle    bool
 	beat    protocol.Instant
 	closing bool // told to close: counts for nothing
+	parked  bool // its client is away
 }
 
 func load(ctx context.Context, cfg *Config, db *persistence.DB, id protocol.UserID, now protocol.Instant) (*State, error) {
@@ -99,11 +100,11 @@ func (s *State) busy() bool {
 	return len(s.sockets) > 0 || s.online || s.announced || s.announcing
 }
 
-// live counts the sockets that were not told to close.
+// live counts the sockets that were not told to close and have a client.
 func (s *State) live() (n, active int) {
 	for i := range s.sockets {
 		k := &s.sockets[i]
-		if k.closing {
+		if k.closing || k.parked {
 			continue
 		}
 		n++

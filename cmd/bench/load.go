@@ -98,8 +98,9 @@ func (l *load) event(i int, origin int64) []byte {
 	return payload(l.First+i, l.Size, l.Frame-eventHead, origin+int64(l.due(i)))
 }
 
-// eventHead is what stands around the argument of an event: 42["newMessage",]
-const eventHead = 17
+// eventHead is what stands around the argument of an event, with an offset of
+// the usual length: 42["newMessage",,"abcd.abcdefgh"]
+const eventHead = 33
 
 func payload(n, size, full int, sent int64) []byte {
 	b := append(make([]byte, 0, max(size+96, full)), `{"message":{"id":"`...)

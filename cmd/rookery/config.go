@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 )
 
 // config is what flags and environment say. A flag wins over its variable.
@@ -34,6 +35,7 @@ type config struct {
 	profile       string
 	writeQueue    int
 	debugPanel    bool
+	resumeWindow  time.Duration
 }
 
 func (c *config) flags(fs *flag.FlagSet) {
@@ -61,6 +63,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	text(&c.logFormat, "log-format", "ROOKERY_LOG_FORMAT", "text", "`format`: text or json")
 	text(&c.profile, "profile-listen", "ROOKERY_PROFILE_LISTEN", "", "`host:port` for Go profiles (keep it private); empty: none")
 	fs.IntVar(&c.writeQueue, "write-queue", 100_000, "`rows` that may wait for Postgres before senders are told to retry")
+	fs.DurationVar(&c.resumeWindow, "resume-window", 2*time.Minute, "`time` for clients whose connection broke to come back without missing anything; 0: none")
 	fs.BoolVar(&c.debugPanel, "debug-panel", os.Getenv("ADMIN_DEBUG_PANEL") == "true",
 		"let owners of the instance send events by /api/debug [$ADMIN_DEBUG_PANEL]")
 	fs.BoolVar(&c.secureCookies, "secure-cookies", os.Getenv("NODE_ENV") == "production" || os.Getenv("ROOKERY_SECURE_COOKIES") == "true",
@@ -115,6 +118,9 @@ func (c *config) check() error {
 	}
 	if c.apiDocs != "on" && c.apiDocs != "off" {
 		return fmt.Errorf("--api-docs is %q, must be on or off", c.apiDocs)
+	}
+	if c.resumeWindow < 0 || c.resumeWindow > time.Hour {
+		return errors.New("--resume-window must be from 0 to 1h")
 	}
 	if c.join != "" && c.clusterListen == "" {
 		return errors.New("--join needs --cluster-listen")

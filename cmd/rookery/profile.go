@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/rookery-chat/rookery/actors/connection"
 	"github.com/rookery-chat/rookery/actors/relay"
 	"github.com/rookery-chat/rookery/actors/socket"
 	"github.com/rookery-chat/rookery/cluster"
@@ -49,6 +50,7 @@ type figures struct {
 	Heap       uint64 // bytes in use
 	Sockets    socket.Stats
 	Relay      relay.Stats
+	Sessions   connection.SessionStats
 	Cluster    cluster.Stats
 	Writer     persistence.WriterStats
 	Pages      persistence.PageStats
@@ -60,7 +62,7 @@ func (s *server) serveStats(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	err := json.NewEncoder(w).Encode(figures{
 		Node: s.node.ID(), Nodes: len(s.node.View().Members), Goroutines: runtime.NumGoroutine(), Heap: m.HeapInuse,
-		Sockets: s.poller.Stats(), Relay: s.relay.Stats(), Cluster: s.node.Stats(), Writer: s.writer.Stats(),
+		Sockets: s.poller.Stats(), Relay: s.relay.Stats(), Sessions: s.sockets.Sessions(), Cluster: s.node.Stats(), Writer: s.writer.Stats(),
 		Pages: s.db.PageStats(),
 	})
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 
 // Bounds of the stop. A drain must be over before supervisors lose patience.
 const (
-	drainTimeout = 4 * time.Second
+	drainTimeout = 10 * time.Second
 	closeTimeout = 20 * time.Second
 )
 

@@ -141,7 +141,7 @@ func (s *server) joinCluster(ctx context.Context, keys *secrets) error {
 			if err != nil {
 				return err
 			}
-			s.relay, err = relay.Start(n, relay.Config{Log: s.log})
+			s.relay, err = relay.Start(n, relay.Config{Log: s.log, Window: s.cfg.history()})
 			return err
 		},
 	})
@@ -192,7 +192,7 @@ func (s *server) openEdges() error {
 		Communities: s.db.CommunitiesOf,
 		Address:     func(r *http.Request) string { return protocol.PeerOf(r.Context()).Address },
 		Origin:      func(r *http.Request) bool { return allowedOrigin(origins, r) },
-		Limits:      connection.Limits{Off: !limited},
+		Limits:      connection.Limits{Off: !limited, Resume: s.cfg.sessions()},
 	})
 	// Clients expect both parts. Without a Redis its work is done in this process,
 	// which is up when it answers.
@@ -213,6 +213,26 @@ func (s *server) openEdges() error {
 		Instance: s.describe, Version: version, APIDocs: s.cfg.apiDocs == "on", Log: s.log,
 	})
 	return nil
+}
+
+// noticed is how long a dead connection may take to be noticed: what was sent
+// meanwhile is missed too.
+const noticed = 85 * time.Second
+
+// history is how long events are kept for those who come back.
+func (c *config) history() time.Duration {
+	if c.resumeWindow == 0 {
+		return -1
+	}
+	return c.resumeWindow + noticed
+}
+
+// sessions is how long a session waits for its client.
+func (c *config) sessions() time.Duration {
+	if c.resumeWindow == 0 {
+		return -1
+	}
+	return c.resumeWindow
 }
 
 // allowedOrigin lets pages of this server and of the configured origins open

@@ -1,0 +1,102 @@
+package protocol
+
+import (
+	"encoding/base32"
+	"encoding/binary"
+	"hash/fnv"
+	"strconv"
+	"strings"
+)
+
+// NodeTag is the short name of a node in what clients send back when they
+// return. It only says whom to ask first.
+func NodeTag(nodeID string) string {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(nodeID)) // never fails
+	return strings.ToLower(base32.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, h.Sum64()))[:8])
+}
+
+// JoinOffset is what a stock client remembers of an event: its position and the
+// node whose position it is.
+func JoinOffset(position uint64, tag string) string {
+	b := strconv.AppendUint(make([]byte, 0, 24), position, 36)
+	return string(append(append(b, '.'), tag...))
+}
+
+// SplitOffset takes position and tag out of an offset.
+func SplitOffset(offset string) (position uint64, tag string, ok bool) {
+	number, tag, ok := strings.Cut(offset, ".")
+	if !ok {
+		return 0, "", false
+	}
+	position, err := strconv.ParseUint(number, 36, 64)
+	return position, tag, err == nil
+}
+
+// Serial tells the events of one activation apart: an event that reaches two
+// nodes has the same one in both, and those of one activation count up. The zero
+// Serial is of no activation.
+type Serial struct {
+	From uint64 `json:"f"` // random, of the activation
+	N    uint64 `json:"n"`
+}
+
+// SessionKey names the session of a socket that may be continued by another
+// socket. It is a secret between the client and the cluster.
+type SessionKey [16]byte
+
+// TakeSession asks a node for a session that it holds, for a socket of the same
+// user and login on any node. Answered with *SessionTaken.
+type TakeSession struct {
+	Key    SessionKey `json:"k"`
+	User   UserID     `json:"u"`
+	Login  SessionID  `json:"s"`
+	Native bool       `json:"v"`
+	Offset string     `json:"o"` // Socket.IO: of the last event that the client has seen; empty: none
+	N      int64      `json:"n"` // native: the number of it
+}
+
+// SessionFate says what became of a TakeSession.
+type SessionFate uint8
+
+// The fates. A session that was found is not held any longer, whatever came of
+// it.
+const (
+	SessionUnknown  SessionFate = iota // not held here, or not the caller's
+	SessionResumed                     // Events are what the client has not seen
+	SessionOverflow                    // too much was missed
+	SessionExpired                     // it was held here, too long ago
+)
+
+// SessionTaken is what a session has not seen, and how it goes on.
+type SessionTaken struct {
+	Fate   SessionFate   `json:"f"`
+	SID    string        `json:"i"` // Socket.IO id of the socket, which stays
+	From   string        `json:"o"` // offset after which Events begin
+	Events []MissedEvent `json:"e"`
+	N      int64         `json:"n"` // number of the last event, native
+	Marks  []SerialMark  `json:"m"` // what the session has heard
+}
+
+// MissedEvent is an event on its way from one relay to another.
+type MissedEvent struct {
+	Name    string `json:"n"`
+	Payload []byte `json:"p"`
+	Stream  string `json:"s"`
+	Epoch   int64  `json:"e"`
+	Seq     int64  `json:"q"`
+	Offset  string `json:"o"`
+}
+
+// SerialMark says up to which of its events a session has heard an activation in
+// a topic.
+type SerialMark struct {
+	From  uint64 `json:"f"`
+	Topic Topic  `json:"t"`
+	N     uint64 `json:"n"`
+}
+
+var (
+	_ = wired[TakeSession]("takeSession")
+	_ = wired[SessionTaken]("sessionTaken")
+)
