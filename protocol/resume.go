@@ -48,6 +48,7 @@ type SessionKey [16]byte
 // TakeSession asks a node for a session that it holds, for a socket of the same
 // user and login on any node. Answered with *SessionTaken.
 type TakeSession struct {
+	Node   string     `json:"a"` // that asks
 	Key    SessionKey `json:"k"`
 	User   UserID     `json:"u"`
 	Login  SessionID  `json:"s"`
@@ -96,7 +97,22 @@ type SerialMark struct {
 	N     uint64 `json:"n"`
 }
 
+// Flush asks the relay of a node for a mark behind everything that the actors of
+// that node have published so far. Flushed is the mark.
+type Flush struct {
+	Node  string `json:"n"` // that wants it
+	Round uint64 `json:"r"`
+}
+
+// Flushed is the mark that Flush asks for.
+type Flushed struct {
+	Node  string `json:"n"` // that sends it
+	Round uint64 `json:"r"`
+}
+
 var (
+	_ = wired[Flush]("flush")
+	_ = wired[Flushed]("flushed")
 	_ = wired[TakeSession]("takeSession")
 	_ = wired[SessionTaken]("sessionTaken")
 )

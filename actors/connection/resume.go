@@ -37,7 +37,7 @@ func (l *login) take(ctx context.Context) *protocol.SessionTaken {
 	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
 	defer cancel()
 	m := &protocol.TakeSession{
-		Key: want.key, User: l.who.UserID, Login: l.who.Session, Native: l.native, Offset: want.offset, N: want.n,
+		Node: l.srv.cfg.Node.ID(), Key: want.key, User: l.who.UserID, Login: l.who.Session, Native: l.native, Offset: want.offset, N: want.n,
 	}
 	hinted, others := l.srv.holders(want.tags)
 	for _, id := range hinted {

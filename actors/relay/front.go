@@ -20,6 +20,7 @@ type front struct {
 	held     map[protocol.Topic]*hold        // what rooms hear next
 	entering map[*socket.Socket][]*forSocket // subscriptions that wait, and what came after them
 	tag      string                          // of this node, in offsets
+	barrier  barrier
 }
 
 // forSocket is a message about one socket.
@@ -57,7 +58,13 @@ func (f *front) Receive(ctx actor.Context) {
 	case *park:
 		f.from(m.socket, m.user, m)
 	case *take:
-		f.from(m.socket, m.user, m)
+		f.depart(m)
+	case *protocol.Flush:
+		f.flush(m)
+	case *protocol.Flushed:
+		f.flushed(m)
+	case *overdue:
+		f.overdue(m)
 	case *typing:
 		f.from(m.socket, m.user, m)
 	case *settled:
@@ -95,6 +102,7 @@ func (f *front) reset() {
 		s.Abort()
 	}
 	f.tag = ""
+	f.barrier.abandon()
 	f.prunes, f.held, f.entering = newPrunes(), map[protocol.Topic]*hold{}, map[*socket.Socket][]*forSocket{}
 	f.start()
 }

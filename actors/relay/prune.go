@@ -130,4 +130,5 @@ func (f *front) release(h *hold) {
 			return
 		}
 	}
+	f.leave()
 }
