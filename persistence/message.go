@@ -36,8 +36,8 @@ const attachmentText = `'{"id":"' || f.id || '","filename":' || to_json(f.filena
 // logQueries are the statements about the messages of one channel or one group:
 // $1 is its id.
 type logQueries struct {
-	recent, first, older, newer, before, after string // pages
-	lastSeq, sends, removed                    string
+	recent, first, older, newer, before, after, around string // pages
+	lastSeq, sends, removed                            string
 }
 
 var (
@@ -67,6 +67,14 @@ func newLogQueries(column string) *logQueries {
 		newer:  query(history + ` AND m.seq > $3::bigint ORDER BY m.seq LIMIT $2`),
 		before: query(history + ` AND m.seq < ` + seqOfToken + ` ORDER BY m.seq DESC LIMIT $2`),
 		after:  query(history + ` AND m.seq > ` + seqOfToken + ` ORDER BY m.seq LIMIT $2`),
+
+		// The anchor is the first row. The rows after it are older, then come those
+		// that are newer; of both one more than the page has.
+		around: query(`WITH anchor AS (SELECT t.seq FROM message t
+				WHERE t.id = $2 AND t.` + column + ` = $1 AND t.parent_message_id IS NULL AND t.deleted_at IS NULL)
+			(` + history + ` AND m.seq <= (SELECT seq FROM anchor) ORDER BY m.seq DESC LIMIT $3 + 2)
+			UNION ALL
+			(` + history + ` AND m.seq > (SELECT seq FROM anchor) ORDER BY m.seq LIMIT $3 + 1)`),
 
 		// Receipts count too: the newest message may have been deleted, and its seq
 		// must not come back, or a new message would be taken as read.

@@ -44,7 +44,8 @@ func (*PinRow) Size() int { return rowSize }
 func (r *PinRow) Key() any { return r.ID }
 
 // RemovedRow hides a message: what it said stays for the record, but no list
-// shows it and it is pinned no longer. If it is a reply, its parent has one less.
+// shows it, nobody is notified of it, it is pinned no longer and its files are
+// marked as deleted. If it is a reply, its parent has one less.
 type RemovedRow struct {
 	ID     protocol.MessageID
 	At     protocol.Instant
@@ -63,6 +64,12 @@ var removeMessages = newStatement(Statement{
 		FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::text[]) AS g (id, at, by, reason)
 		WHERE m.id = g.id AND m.deleted_at IS NULL
 		RETURNING m.id, m.parent_message_id
+	), files AS (
+		UPDATE file SET deleted_at = coalesce(deleted_at, (SELECT max(at) FROM unnest($2::timestamptz[]) AS at))
+		WHERE message_id IN (SELECT id FROM gone)
+			OR id IN (SELECT a.file_id FROM message_attachment a WHERE a.message_id IN (SELECT id FROM gone))
+	), notices AS (
+		DELETE FROM notification WHERE message_id IN (SELECT id FROM gone) OR parent_message_id IN (SELECT id FROM gone)
 	)
 	UPDATE message p SET reply_count = greatest(p.reply_count - lost.replies, 0)
 	FROM (SELECT parent_message_id AS id, count(*)::int AS replies FROM gone WHERE parent_message_id IS NOT NULL GROUP BY 1) AS lost

@@ -35,6 +35,8 @@ func Register[S any](k *turn.Kind[S], log func(*S) *State) {
 	On(k, protocol.MessageDelete, log, (*State).deleteMessage, turn.Writes)
 	On(k, protocol.ReactionAdd, log, (*State).addReaction, turn.Writes)
 	On(k, protocol.ReactionRemove, log, (*State).removeReaction, turn.Writes)
+	On(k, protocol.AttachmentAdd, log, (*State).addAttachment, turn.Writes)
+	onMessage(k, log, (*State).expireUploads)
 	onMessage(k, log, (*State).aliasGone)
 	onMessage(k, log, (*State).typingChanged)
 	onMessage(k, log, (*State).authorGone)
@@ -44,6 +46,7 @@ func Register[S any](k *turn.Kind[S], log func(*S) *State) {
 // RegisterChannel registers what names its channel.
 func RegisterChannel[S any](k *turn.Kind[S], log func(*S) *State) {
 	On(k, protocol.MessageList, log, (*State).listMessages)
+	On(k, protocol.MessageAround, log, (*State).aroundMessage)
 	On(k, protocol.SearchInChannel, log, (*State).searchChannel)
 }
 

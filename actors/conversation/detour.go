@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 
 	"github.com/rookery-chat/rookery/actors/turn"
@@ -36,6 +37,14 @@ func (a archive) page(ctx context.Context, owner persistence.Owner, in protocol.
 		return nil, err
 	}
 	return a.db.MessagePage(ctx, in, g)
+}
+
+// around reads the page around a message; nil when there is none.
+func (a archive) around(ctx context.Context, owner persistence.Owner, in protocol.Place, id protocol.MessageID, half int) (json.RawMessage, error) {
+	if err := a.writer.Flush(ctx, owner); err != nil {
+		return nil, err
+	}
+	return a.db.MessagesAround(ctx, in, id, half)
 }
 
 // laneKey names what a detour is about: a message, or the sends of an author.

@@ -5,7 +5,11 @@ import (
 	"github.com/rookery-chat/rookery/protocol"
 )
 
-// searchChannel lets the edge search when everything queued so far is stored.
+// Search lets the edge search when everything queued so far is stored.
+func (s *State) Search() turn.Outcome {
+	return turn.Outcome{Reply: &protocol.SearchGrant{}, AfterRows: true}
+}
+
 func (s *State) searchChannel(turn.Turn, protocol.SearchChannel) (turn.Outcome, error) {
-	return turn.Outcome{Reply: &protocol.SearchGrant{}, AfterRows: true}, nil
+	return s.Search(), nil
 }

@@ -31,6 +31,7 @@ type State struct {
 	lastSend map[protocol.UserID]protocol.Instant // for slow mode
 	typing   map[protocol.UserID]typing
 	receipts receipts
+	uploads  map[protocol.MessageID]protocol.Instant // when the last one came, of messages that wait for more
 
 	lanes   map[laneKey]*lane
 	archive archive
@@ -68,6 +69,7 @@ func newState(in protocol.Place, rules Rules, l *persistence.Log, a archive) *St
 		pages:    map[pageKey]*protocol.PageGrant{},
 		lastSend: map[protocol.UserID]protocol.Instant{},
 		typing:   map[protocol.UserID]typing{},
+		uploads:  map[protocol.MessageID]protocol.Instant{},
 		lanes:    map[laneKey]*lane{},
 		sends:    newSends(),
 		receipts: newReceipts(),
@@ -143,6 +145,7 @@ func (s *State) forget(id protocol.MessageID) {
 		return
 	}
 	delete(s.byID, id)
+	delete(s.uploads, id)
 	s.archive.pages.Changed(e.msg.Seq)
 	if e.recent {
 		s.recent.remove(e)

@@ -13,7 +13,11 @@ var finishers = map[string]func(ctx context.Context, d *Dispatcher, cmd, reply a
 	protocol.MessageList.Name: finishPage,
 	protocol.MessageGet.Name:  finishMessage,
 
+	protocol.MessageAround.Name:        finishAround,
+	protocol.MessageAroundInGroup.Name: finishAround,
+
 	protocol.SearchInChannel.Name:   finishSearchChannel,
+	protocol.SearchInGroup.Name:     finishSearchGroup,
 	protocol.SearchInCommunity.Name: finishSearchCommunity,
 
 	protocol.MemberList.Name: finishMembers,

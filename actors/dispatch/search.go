@@ -19,6 +19,18 @@ func finishSearchChannel(ctx context.Context, d *Dispatcher, cmd, reply any) (an
 	}, req.AuthorID, req.HasAttachment)))
 }
 
+// finishSearchGroup is the same for a direct message group.
+func finishSearchGroup(ctx context.Context, d *Dispatcher, cmd, reply any) (any, error) {
+	if _, ok := reply.(*protocol.SearchGrant); !ok {
+		return reply, nil
+	}
+	req := requestOf[protocol.SearchGroup](cmd)
+	return listed(d.cfg.DB.SearchMessages(ctx, narrowed(persistence.MessageSearch{
+		Query: req.Query, Group: req.GroupID, FileType: req.FileType,
+		After: req.After, Before: req.Before, Limit: req.Limit, Offset: req.Offset,
+	}, req.AuthorID, req.HasAttachment)))
+}
+
 // finishSearchCommunity searches the channels that the community named.
 func finishSearchCommunity(ctx context.Context, d *Dispatcher, cmd, reply any) (any, error) {
 	grant, ok := reply.(*protocol.SearchGrant)
@@ -55,4 +67,12 @@ func narrowed(q persistence.MessageSearch, author *protocol.UserID, hasAttachmen
 	q.Limit = max(1, min(q.Limit, protocol.MaxPage))
 	q.Offset = max(0, min(q.Offset, protocol.MaxSearchOffset))
 	return q
+}
+
+// finishAround passes on the page that the owner made.
+func finishAround(_ context.Context, _ *Dispatcher, _, reply any) (any, error) {
+	if grant, ok := reply.(*protocol.PageGrant); ok {
+		return grant.Page, nil
+	}
+	return reply, nil
 }

@@ -36,6 +36,8 @@ func New(cfg Config) *turn.Kind[State] {
 		IdleAfter: cfg.IdleAfter,
 	}
 	conversation.Register(k, func(s *State) *conversation.State { return s.log })
+	turn.On(k, protocol.SearchInGroup, (*State).search)
+	turn.On(k, protocol.MessageAroundInGroup, (*State).around)
 	turn.On(k, protocol.MessagePin, refuse[protocol.PinMessage](errPin))
 	turn.On(k, protocol.MessageUnpin, refuse[protocol.UnpinMessage](errUnpin))
 	turn.On(k, protocol.MessageRemove, refuse[protocol.RemoveMessage](errModerate))
