@@ -86,6 +86,10 @@ GET /api/membership/community/{communityId}/user/{userId} 200
 DELETE /api/membership/leave/{communityId} 204
 GET /api/membership/my 200
 GET /api/membership/user/{userId} 200
+GET /api/messages/channel/{channelId}/around/{messageId} 200 ?limit
+GET /api/messages/group/{groupId}/around/{messageId} 200 ?limit
+POST /api/messages/{id}/attachments 201
+GET /api/messages/search/group/{groupId} 200 ?q,limit,offset,authorId,hasAttachment,fileType,after,before
 GET /api/messages/search/channel/{channelId} 200 ?q,limit,offset,authorId,hasAttachment,fileType,after,before
 GET /api/messages/search/community/{communityId} 200 ?q,limit,offset,channelId,authorId,hasAttachment,fileType,after,before
 DELETE /api/moderation/ban/{communityId}/{userId} 200

@@ -2,7 +2,6 @@ package community
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 
@@ -109,7 +108,8 @@ func (s *State) deleteAlias(t turn.Turn, req protocol.DeleteAlias) (turn.Outcome
 		}
 		return func(turn.Turn) (turn.Outcome, error) {
 			out := turn.Outcome{Empties: []protocol.Empty{{Topics: []protocol.Topic{protocol.AliasTopic(req.GroupID)}}}, Everywhere: true}
-			for c := range maps.Keys(s.holders) {
+			// All of them: owners of the instance read without asking for their rights.
+			for _, c := range s.channelIDs() {
 				out.Tells = append(out.Tells, turn.Tell{Kind: protocol.KindChannel, ID: c.String(), Msg: &protocol.AliasGone{Group: req.GroupID}})
 			}
 			return out, nil

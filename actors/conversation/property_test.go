@@ -68,6 +68,30 @@ func checkMemory(t *testing.T, sc *schema, world func(fataler) *world) {
 			"unreact": func(r *rapid.T) {
 				_, _ = do(w, (*State).removeReaction, anyone(), protocol.RemoveReaction{MessageID: one(), Emoji: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "emoji")})
 			},
+			"remove": func(*rapid.T) {
+				_, _ = do(w, (*State).removeMessage, by(mod), protocol.RemoveMessage{MessageID: one()})
+			},
+			"await": func(*rapid.T) {
+				req := w.request("files follow")
+				req.PendingAttachments = new(2)
+				if _, err := do(w, (*State).sendMessage, anyone(), req); err == nil {
+					sent = append(sent, req.ID)
+				}
+			},
+			"attach": func(r *rapid.T) {
+				who, req := anyone(), protocol.AddAttachment{ID: one()}
+				if rapid.Bool().Draw(r, "file") {
+					req.FileID = new(sc.file(r, who.UserID, protocol.MessageID{}))
+				}
+				_, _ = do(w, (*State).addAttachment, who, req)
+			},
+			"expire": func(*rapid.T) {
+				if rapid.Bool().Draw(r, "late") {
+					w.now += protocol.UploadPatience
+				}
+				_, _ = w.finish(w.s.expireUploads(w.turn(protocol.Caller{}), &protocol.ExpireUploads{Message: one()}))
+			},
+			"around": func(r *rapid.T) { w.lookAround(r, one()) },
 			"begin": func(r *rapid.T) { // a page, which is read before or after what comes next
 				g := w.place(r)
 				out := w.s.coldPage(w.turn(by(sc.users[0])), g)
@@ -132,6 +156,24 @@ func (w *world) look(r *rapid.T) {
 		if page := out.(*protocol.PageGrant).Page; string(page) != string(w.cold(g)) {
 			r.Fatalf("page %+v kept\n%s\nof Postgres\n%s", g, page, w.cold(g))
 		}
+	}
+}
+
+// lookAround compares the page around a message with Postgres.
+func (w *world) lookAround(r *rapid.T, id protocol.MessageID) {
+	limit := rapid.IntRange(1, 100).Draw(r, "limit")
+	out, err := w.s.Around(w.turn(protocol.Caller{Owner: true}), id, limit)
+	if err != nil || out.Commit != nil {
+		return // not of memory
+	}
+	w.settle()
+	out, err = w.s.Around(w.turn(protocol.Caller{Owner: true}), id, limit)
+	if err != nil || out.Commit != nil {
+		return // it was refused
+	}
+	want, err := w.db.MessagesAround(w.ctx, w.in(), id, (limit-1)/2)
+	if got := out.Reply.(*protocol.PageGrant).Page; err != nil || string(got) != string(want) {
+		r.Fatalf("around %s, limit %d, of memory\n%s\nof Postgres\n%s\n%v", id, limit, got, want, err)
 	}
 }
 

@@ -320,6 +320,17 @@ func (s *scene) belongings() {
 	file("avatar", "USER_AVATAR", "me")
 	file("foreignAvatar", "USER_AVATAR", "target")
 	file("communityAvatar", "COMMUNITY_AVATAR", "me")
+	file("upload", "MESSAGE_ATTACHMENT", "me")
+	file("foreignUpload", "MESSAGE_ATTACHMENT", "target")
+	// Direct message groups: one of the caller's, one of others.
+	for name, with := range map[string]string{"group": "me", "foreignGroup": "witness"} {
+		g := s.as(name, s.put("direct_message_group", "is_group", true))
+		for _, user := range []string{with, "target"} {
+			s.put("direct_message_group_member", "group_id,user_id", g, s.id(user))
+		}
+		s.as(map[string]string{"group": "whisper", "foreignGroup": "foreignWhisper"}[name],
+			s.put("message", "direct_message_group_id,seq,author_id,search_text", g, 1, s.id("target"), "whisper"))
+	}
 }
 
 // goneScene is a scene of which nothing is left: the server knew all of it, and
@@ -355,7 +366,7 @@ func (g *stage) goneScene(t *testing.T, rows []row) *scene {
 			ids = append(ids, protocol.AnyID(id))
 		}
 	}
-	for _, table := range []string{"role", "app_user", "file"} { // what is left: logins, files, roles
+	for _, table := range []string{"direct_message_group", "role", "app_user", "file"} { // what is left: logins, files, roles
 		if _, err := g.db.Exec(within(t), "DELETE FROM "+table+" WHERE id = ANY ($1)", ids); err != nil {
 			t.Fatal(err)
 		}

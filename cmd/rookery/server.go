@@ -84,8 +84,23 @@ func newServer(ctx context.Context, cfg *config, keys *secrets, db *persistence.
 		return nil, err
 	}
 	s.indexer = persistence.StartSearchIndexer(db, s.writer)
-	s.jobs, err = jobs.Start(ctx, jobs.Config{DB: db, Chores: jobs.Chores(db), Log: log})
+	chores := append(jobs.Chores(db), jobs.Chore{Name: "upload.expire", Schedule: "* * * * *", Do: s.expireUploads})
+	s.jobs, err = jobs.Start(ctx, jobs.Config{DB: db, Chores: chores, Log: log})
 	return s, err
+}
+
+// expireUploads has the owners of messages end the wait for uploads that do not
+// come. An owner that can't answer now is asked again the next time.
+func (s *server) expireUploads(ctx context.Context, now protocol.Instant) (more bool, err error) {
+	const enough = 500
+	list, err := s.db.StaleUploads(ctx, now-protocol.UploadPatience, enough)
+	for _, u := range list {
+		in := protocol.Place{Channel: u.Channel, Group: u.Group}
+		if _, err := s.node.Ask(ctx, string(in.Kind()), in.ID().String(), &protocol.ExpireUploads{Message: u.ID}); err != nil {
+			s.log.Debug("an upload could not be given up", "in", in.String(), "error", err)
+		}
+	}
+	return false, err
 }
 
 func (s *server) openRedis(ctx context.Context) error {
