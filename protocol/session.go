@@ -88,4 +88,11 @@ type AccountChanged struct {
 // Everybody stands for all users where users are named whose accounts changed.
 var Everybody UserID
 
-var _ = wired[AccountChanged]("accountChanged")
+// PagesStale tells the gate of every node that any page of messages that the node
+// keeps may show what is gone.
+type PagesStale struct{}
+
+var (
+	_ = wired[AccountChanged]("accountChanged")
+	_ = wired[PagesStale]("pagesStale")
+)

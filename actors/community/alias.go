@@ -107,7 +107,7 @@ func (s *State) deleteAlias(t turn.Turn, req protocol.DeleteAlias) (turn.Outcome
 			return nil, err
 		}
 		return func(turn.Turn) (turn.Outcome, error) {
-			out := turn.Outcome{Empties: []protocol.Empty{{Topics: []protocol.Topic{protocol.AliasTopic(req.GroupID)}}}, Everywhere: true}
+			out := turn.Outcome{Empties: []protocol.Empty{{Topics: []protocol.Topic{protocol.AliasTopic(req.GroupID)}}}, Everywhere: true, Pages: true}
 			// All of them: owners of the instance read without asking for their rights.
 			for _, c := range s.channelIDs() {
 				out.Tells = append(out.Tells, turn.Tell{Kind: protocol.KindChannel, ID: c.String(), Msg: &protocol.AliasGone{Group: req.GroupID}})

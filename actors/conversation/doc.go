@@ -31,7 +31,7 @@
 //
 // # What it does not do
 //
-// Who may do what, threads, search. A message that it does not have in
+// Who may do what, threads; it lets the edge search. A message that it does not have in
 // memory, and the page around one, it grants the edge to read (protocol.ColdMessage,
 // protocol.PageGrant) when everything it has queued so far is committed.
 //
@@ -47,7 +47,7 @@
 //     a message changes on which they depend; an activation sees its own only. The
 //     owner reads them, not the edge, because only it knows whether something
 //     changed while they were read. What no owner is told of, such as that an
-//     alias group is gone, takes persistence.DB.ForgetPages on every node (2026-11).
+//     alias group is gone, takes Outcome.Pages, on every node (2026-11).
 //   - Reactions are kept one by one in the order of choosing and grouped for
 //     clients, so memory and a fresh load can't disagree on the order (2026-11).
 //   - A refused edit, deletion or reaction is not undone from memory: the message

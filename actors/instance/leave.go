@@ -82,7 +82,7 @@ func (s *State) detach(t turn.Turn, user protocol.UserID, reply any) turn.Outcom
 // when it is loaded.
 func gone(user protocol.UserID, left []protocol.CommunityID, reply any) turn.Outcome {
 	done := turn.Outcome{
-		Reply: reply, Accounts: []protocol.UserID{user},
+		Reply: reply, Accounts: []protocol.UserID{user}, Pages: true,
 		Timers: []turn.Timer{{After: endAgainAfter, Msg: &endAgain{user}}},
 	}
 	if len(left) == 0 {

@@ -182,6 +182,9 @@ func (a *activation[S]) afterGates(users []protocol.UserID, reply func(any, erro
 // publish sends events to the relays of the nodes that want them, and messages
 // to other actors.
 func (a *activation[S]) publish(out Outcome) {
+	if out.Pages {
+		a.env.Node.TellNodes(a.audience(true), gateName, &protocol.PagesStale{})
+	}
 	if len(out.Events)+len(out.Rooms)+len(out.Empties)+len(out.Closes) > 0 {
 		nodes := a.audience(out.Everywhere)
 		for i := range out.Rooms {

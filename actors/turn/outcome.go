@@ -37,6 +37,10 @@ type Outcome struct {
 	// what its gate knows of them before the reply goes out.
 	Accounts []protocol.UserID
 
+	// Pages has every node drop the pages of messages that it keeps: something is
+	// gone that any message may name.
+	Pages bool
+
 	// Rows are written behind; Reply is held back until they are committed.
 	Rows []persistence.Row
 	// Refused is run as a turn when the rows were not stored. It takes back what
