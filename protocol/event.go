@@ -52,6 +52,7 @@ type Event struct {
 	Topics  []Topic         `json:"t"` // a socket in several of them gets one copy
 	Payload json.RawMessage `json:"p"`
 	Except  ConnID          `json:"x"` // a socket that does not get it
+	Author  ConnID          `json:"a"` // the socket that caused it, which is about to be answered
 	Without Topic           `json:"w"` // sockets in this room do not get it; zero: none
 	Stream  Topic           `json:"s"` // stream of the native protocol; zero: none
 	Epoch   int64           `json:"e"` // of the stream's owner

@@ -114,7 +114,7 @@ func (s *State) accept(t turn.Turn, req protocol.SendMessage, spans []protocol.S
 	s.sentAt(author, m.SentAt)
 
 	event := s.event(t, s.newMessage(), about(e))
-	event.Seq = m.Seq
+	event.Seq, event.Author = m.Seq, t.Caller.Conn
 	rows := s.fillHoles(&persistence.MessageRow{Message: m})
 	for i, a := range m.Attachments {
 		rows = append(rows, &persistence.AttachedRow{ID: newRowID(), Message: m.ID, File: a.ID, Position: i})

@@ -57,4 +57,8 @@
 //     wait (2026-11).
 //   - A relay that lost its state closes its sockets at the transport: clients
 //     reconnect and refetch, which is always right (2026-11).
+//   - What a client caused waits up to 20 ms for the answer that goes with it, so
+//     that both leave in one system call and wake the client once; everybody else
+//     is told at once. Only when the database is slow does the author see the
+//     difference (2026-11).
 package relay

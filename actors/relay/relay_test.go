@@ -485,3 +485,35 @@ func TestUnknownSockets(t *testing.T) {
 	h.tell(event("one", protocol.ChannelTopic(c)))
 	g.expect(`42["one"]`)
 }
+
+// What a client caused may wait for the answer that goes with it, but not for
+// ever; everybody else hears of it at once, and the order stays.
+func TestAuthorHearsWithTheAnswer(t *testing.T) {
+	h := newHouse(t, Config{})
+	c := newChannel()
+	author, other := h.guest(socket.SocketIO), h.guest(socket.SocketIO)
+	author.open(protocol.ChannelTopic(c))
+	other.open(protocol.ChannelTopic(c))
+	said := func(name string) {
+		f := event(name, protocol.ChannelTopic(c))
+		f.Author = author.who.Conn
+		h.tell(f)
+	}
+	said("first")
+	other.expect(`42["first"]`)
+	h.await("the event is there", func() bool { // it waits, or has waited long enough
+		waiting, _ := author.socket.Queued()
+		return waiting > 0 || author.socket.Counts().FramesOut >= 2
+	})
+	author.socket.Send([]byte("answer"))
+	author.expect(`42["first"]`)
+	author.expect("answer")
+	said("second") // which nothing answers
+	h.tell(event("third", protocol.ChannelTopic(c)))
+	for _, g := range []*guest{author, other} {
+		g.expect(`42["second"]`)
+		g.expect(`42["third"]`)
+	}
+	said("fourth")
+	author.expect(`42["fourth"]`)
+}

@@ -35,6 +35,10 @@ type shard struct {
 	timer *time.Timer // nil before the first tick
 	armed bool
 
+	echoes  []*seat // whose frames wait for an answer to go with
+	echo    *time.Timer
+	echoing bool
+
 	sweeper  *time.Timer
 	sweeping bool
 }
@@ -44,6 +48,8 @@ type delivery struct {
 	frame  *socket.Frame
 	topics []protocol.Topic
 	except protocol.ConnID
+	// author gets the event together with the answer to what caused it.
+	author protocol.ConnID
 	// without is a room whose sockets are left out; zero: none.
 	without protocol.Topic
 	serial  protocol.Serial
@@ -65,7 +71,13 @@ type change struct {
 // flushTick ends a tick.
 type flushTick struct{}
 
-var theTick = &flushTick{}
+// flushEcho ends the wait for answers.
+type flushEcho struct{}
+
+var (
+	theTick = &flushTick{}
+	theEcho = &flushEcho{}
+)
 
 // Receive is the life of a shard.
 func (s *shard) Receive(ctx actor.Context) {
@@ -76,6 +88,8 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.deliver(m)
 	case *flushTick:
 		s.flush()
+	case *flushEcho:
+		s.flushEchoes()
 	case *sweepTick:
 		s.sweep(socket.Now())
 	case *subscribe:
@@ -124,7 +138,7 @@ func (s *shard) count() {
 func (s *shard) deliver(d *delivery) {
 	now := socket.Now()
 	count := uint64(0)
-	anyone := d.except.IsZero() && d.without.Room == 0
+	anyone := d.except.IsZero() && d.author.IsZero() && d.without.Room == 0
 	s.rooms.each(d.topics, func(seat *seat) {
 		if !anyone && d.spares(seat) {
 			return
@@ -135,6 +149,10 @@ func (s *shard) deliver(d *delivery) {
 		count++
 		if !seat.open {
 			s.keep(seat, d)
+			return
+		}
+		if !anyone && seat.who.Conn == d.author {
+			s.later(seat, d.frame, now)
 			return
 		}
 		s.push(seat, d.frame, now)
@@ -150,6 +168,40 @@ func (s *shard) push(seat *seat, f *socket.Frame, now int64) {
 	if !seat.parked && seat.socket.PushN(f, seat.n, now) {
 		s.late = append(s.late, seat)
 	}
+}
+
+// echoWait is how long what a client caused waits for the answer that goes with
+// it: some commits of the database, and less than anybody notices.
+const echoWait = 20 * time.Millisecond
+
+// later gives a seat its next event, to go out with what is sent to its socket
+// alone, or a little later if nothing is.
+func (s *shard) later(seat *seat, f *socket.Frame, now int64) {
+	seat.n++
+	if seat.parked || !seat.socket.PushLater(f, seat.n, now) {
+		return
+	}
+	s.echoes = append(s.echoes, seat)
+	if s.echoing {
+		return
+	}
+	s.echoing = true
+	if s.echo == nil {
+		root, self := s.root, s.self
+		s.echo = time.AfterFunc(echoWait, func() { root.Send(self, theEcho) })
+		return
+	}
+	s.echo.Reset(echoWait)
+}
+
+// flushEchoes writes what was not answered in time.
+func (s *shard) flushEchoes() {
+	s.echoing = false
+	for _, seat := range s.echoes {
+		seat.socket.Flush()
+	}
+	clear(s.echoes)
+	s.echoes = s.echoes[:0]
 }
 
 // spares reports whether a socket is one of those that do not get the event.
@@ -278,7 +330,7 @@ func (s *shard) closeSockets(ctx actor.Context, m *protocol.CloseSockets) {
 
 // abandon gives up all sockets: who is in which room is about to be lost.
 func (s *shard) abandon() {
-	for _, t := range []*time.Timer{s.timer, s.sweeper} {
+	for _, t := range []*time.Timer{s.timer, s.sweeper, s.echo} {
 		if t != nil {
 			t.Stop()
 		}
@@ -286,7 +338,7 @@ func (s *shard) abandon() {
 	for _, seat := range s.rooms.seats {
 		seat.socket.Abort()
 	}
-	s.rooms, s.late, s.history = newRooms(), nil, history{}
+	s.rooms, s.late, s.echoes, s.history = newRooms(), nil, nil, history{}
 	s.figures.history.Store(0)
 	s.figures.parked.Store(0)
 	s.figures.replays.Store(0)

@@ -283,3 +283,44 @@ func TestPollerCloseEndsEverything(t *testing.T) {
 		x.s.Resume()
 	})
 }
+
+// A frame that may wait goes out with the next one that is sent to the socket
+// alone, in its place in the order and in the same write; if nothing is sent, when
+// the caller flushes. Others that come meanwhile keep their own tick.
+func TestPushLater(t *testing.T) {
+	transports(t, func(t *testing.T, wrap func(net.Conn) net.Conn) {
+		x := open(t, Config{Tick: patience}, SocketIO, wrap)
+		now := Now()
+		if !x.s.PushLater(eventN(1), 1, now) {
+			t.Fatal("nobody was told to flush")
+		}
+		if x.s.PushLater(eventN(2), 2, now) {
+			t.Error("two were told to flush")
+		}
+		before := x.s.Counts().Writes
+		if frames, _ := x.s.Queued(); frames != 2 || before != 0 {
+			t.Errorf("%d frames wait, %d writes", frames, before)
+		}
+		x.s.Send([]byte("ack"))
+		x.c.expectText(`42["e",{"i":1}]`)
+		x.c.expectText(`42["e",{"i":2}]`)
+		x.c.expectText("ack")
+		eventually(t, "the write is counted", func() bool { return x.s.Counts().Writes > before })
+		if n := x.s.Counts().Writes - before; n != 1 {
+			t.Errorf("%d writes", n)
+		}
+		// What comes from others is not held up by it.
+		x.s.Flush()
+		eventually(t, "the writer is done", func() bool {
+			x.s.mu.Lock()
+			defer x.s.mu.Unlock()
+			return x.s.q == nil && !x.s.is(blocked)
+		})
+		x.s.PushLater(eventN(3), 3, Now())
+		if x.s.Push(eventN(4), Now()) { // otherwise it is under way
+			x.s.Flush()
+		}
+		x.c.expectText(`42["e",{"i":3}]`)
+		x.c.expectText(`42["e",{"i":4}]`)
+	})
+}

@@ -47,7 +47,8 @@ type flag uint16
 
 const (
 	blocked  flag = 1 << iota // the kernel is full, or a writing goroutine is at work: others only queue
-	owed                      // a caller was told to Flush
+	owed                      // a caller was told to Flush at its next tick
+	held                      // a caller was told to Flush after a while
 	paused                    // by the owner
 	readOff                   // read interest is not armed
 	closing                   // nothing new goes out
@@ -89,6 +90,23 @@ func (s *Socket) PushN(f *Frame, n, now int64) (deferred bool) {
 	return deferred
 }
 
+// PushLater is PushN for a frame that need not go out before something is sent to
+// this socket alone: they leave in one write. When it reports true the caller has
+// to Flush the socket after a while.
+func (s *Socket) PushLater(f *Frame, n, now int64) (deferred bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.is(closing) {
+		return false
+	}
+	s.n = n
+	if !s.enqueue(entry{f, n}, now) || s.flags&(blocked|owed|held) != 0 {
+		return false
+	}
+	s.flags |= held
+	return true
+}
+
 func (s *Socket) push(e entry, now int64) (deferred bool) {
 	quiet := now-s.wrote >= s.p.tick
 	if quiet && s.q == nil && s.alt == nil && s.p.budget.take(now) {
@@ -111,7 +129,7 @@ func (s *Socket) push(e entry, now int64) (deferred bool) {
 // Flush writes what waits.
 func (s *Socket) Flush() {
 	s.mu.Lock()
-	s.flags &^= owed
+	s.flags &^= owed | held
 	if s.q != nil && !s.is(blocked) {
 		s.wrote = Now()
 		s.flush(s.wrote)
