@@ -71,12 +71,13 @@ const (
 
 // SessionTaken is what a session has not seen, and how it goes on.
 type SessionTaken struct {
-	Fate   SessionFate   `json:"f"`
-	SID    string        `json:"i"` // Socket.IO id of the socket, which stays
-	From   string        `json:"o"` // offset after which Events begin
-	Events []MissedEvent `json:"e"`
-	N      int64         `json:"n"` // number of the last event, native
-	Marks  []SerialMark  `json:"m"` // what the session has heard
+	Fate   SessionFate      `json:"f"`
+	SID    string           `json:"i"` // Socket.IO id of the socket, which stays
+	From   string           `json:"o"` // offset after which Events begin
+	Events []MissedEvent    `json:"e"`
+	N      int64            `json:"n"` // number of the last event, native
+	Marks  []SerialMark     `json:"m"` // what the session has heard
+	Seqs   map[string]int64 `json:"q"` // and up to where, of streams
 }
 
 // MissedEvent is an event on its way from one relay to another.
@@ -87,6 +88,18 @@ type MissedEvent struct {
 	Epoch   int64  `json:"e"`
 	Seq     int64  `json:"q"`
 	Offset  string `json:"o"`
+}
+
+// AskMissed asks a conversation for the messages behind a place in its stream.
+// The asker sees to it that his client may read them. Answered with *Missed.
+type AskMissed struct {
+	Seq int64 `json:"q"`
+}
+
+// Missed answers AskMissed. Not Whole: too much, or the place is none.
+type Missed struct {
+	Whole  bool          `json:"w"`
+	Events []MissedEvent `json:"e"`
 }
 
 // SerialMark says up to which of its events a session has heard an activation in
@@ -114,5 +127,7 @@ var (
 	_ = wired[Flush]("flush")
 	_ = wired[Flushed]("flushed")
 	_ = wired[TakeSession]("takeSession")
+	_ = wired[AskMissed]("askMissed")
+	_ = wired[Missed]("missed")
 	_ = wired[SessionTaken]("sessionTaken")
 )

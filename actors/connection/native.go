@@ -67,7 +67,7 @@ func resumptionOf(h *rookeryws.Resume) *resumption {
 	if h == nil {
 		return nil
 	}
-	r := &resumption{n: h.N}
+	r := &resumption{n: h.N, at: h.At}
 	if name, ok := strings.CutPrefix(h.Session, sessionPrefix); ok {
 		var home string
 		r.key, home, r.ok = parseTicket(name)

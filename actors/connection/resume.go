@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rookery-chat/rookery/protocol"
+	"github.com/rookery-chat/rookery/protocol/rookeryws"
 )
 
 // takeTimeout bounds the wait for a node that may hold a session. One that is
@@ -20,12 +21,72 @@ type resumption struct {
 	pid    string // Socket.IO: as the client has it
 	offset string
 	n      int64
-	at     map[string]position // native: of the streams, when the session is gone
+	at     map[string]rookeryws.Position // native: of the streams, when the session is gone
 	fate   protocol.SessionFate
 }
 
-// position is a place in the stream of a channel.
-type position struct{ epoch, seq int64 }
+// maxMissed bounds the events that are collected for a session that is gone.
+const maxMissed = 2000
+
+// collect makes a session anew that is gone with its node: of every
+// conversation that the client names and may hear, the owner is asked for what
+// comes behind the client's place. Nil: not all of it is known.
+func (l *login) collect(ctx context.Context) *protocol.SessionTaken {
+	taken := &protocol.SessionTaken{Fate: protocol.SessionResumed, Seqs: map[string]int64{}}
+	type answer struct {
+		topic  protocol.Topic
+		missed *protocol.Missed
+	}
+	answers := make(chan answer, len(l.rooms.Topics))
+	slots := make(chan struct{}, 16)
+	asked := 0
+	for _, t := range l.rooms.Topics {
+		at, named := l.resume.at[t.String()]
+		kind, ok := conversationOf(t)
+		if !named || !ok {
+			continue
+		}
+		asked++
+		go func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			reply, err := l.srv.cfg.Node.Ask(ctx, string(kind), protocol.AnyID(t.ID).String(), &protocol.AskMissed{Seq: at.Seq})
+			missed, ok := reply.(*protocol.Missed)
+			if err != nil || !ok {
+				missed = &protocol.Missed{}
+			}
+			answers <- answer{t, missed}
+		}()
+	}
+	whole := asked > 0
+	for range asked {
+		a := <-answers
+		whole = whole && a.missed.Whole
+		stream := a.topic.String()
+		taken.Seqs[stream] = l.resume.at[stream].Seq
+		for _, e := range a.missed.Events {
+			taken.Events = append(taken.Events, e)
+			taken.Seqs[stream] = e.Seq
+		}
+	}
+	if !whole || len(taken.Events) > maxMissed {
+		return nil
+	}
+	taken.N = l.resume.n + int64(len(taken.Events))
+	return taken
+}
+
+// conversationOf is the kind that owns the messages of a topic.
+func conversationOf(t protocol.Topic) (protocol.Kind, bool) {
+	switch t.Room {
+	case protocol.RoomChannel:
+		return protocol.KindChannel, true
+	case protocol.RoomGroup:
+		return protocol.KindDM, true
+	default:
+		return "", false
+	}
+}
 
 // take looks for the session that the client wants to go on with: where the
 // client's hints lead, then everywhere. Nil: there is none.
@@ -73,6 +134,12 @@ func (l *login) continueSession(ctx context.Context) {
 		}
 		l.srv.sessions.count(func(s *SessionStats) { s.Resumed++ })
 		return
+	}
+	if len(l.resume.at) > 0 {
+		if l.taken = l.collect(ctx); l.taken != nil {
+			l.srv.sessions.count(func(s *SessionStats) { s.Collected++ })
+			return
+		}
 	}
 	l.srv.sessions.count(func(s *SessionStats) { s.Reset++ })
 	if l.resume.fate = protocol.SessionUnknown; taken != nil {

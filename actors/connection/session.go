@@ -43,14 +43,15 @@ type sessions struct {
 
 // SessionStats is what became of sessions since the node started.
 type SessionStats struct {
-	Held     int    // now
-	Parked   int    // of Held: their client is away
-	Taken    uint64 // continued by a socket of this node or another
-	Resumed  uint64 // begun on this node as the continuation of one
-	Reset    uint64 // clients that asked for a session and began afresh
-	Expired  uint64 // whose client did not come back in time
-	Crowded  uint64 // ended because there were too many
-	Overflow uint64 // that had missed too much
+	Held      int    // now
+	Parked    int    // of Held: their client is away
+	Taken     uint64 // continued by a socket of this node or another
+	Resumed   uint64 // begun on this node as the continuation of one
+	Collected uint64 // begun anew for a session that was gone, from the owners of its channels
+	Reset     uint64 // clients that asked for a session and began afresh
+	Expired   uint64 // whose client did not come back in time
+	Crowded   uint64 // ended because there were too many
+	Overflow  uint64 // that had missed too much
 }
 
 func (s *sessions) init() {

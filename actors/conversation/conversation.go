@@ -41,6 +41,7 @@ func Register[S any](k *turn.Kind[S], log func(*S) *State) {
 	onMessage(k, log, (*State).typingChanged)
 	onMessage(k, log, (*State).authorGone)
 	onMessage(k, log, (*State).flushReceipts)
+	onMessage(k, log, (*State).missed)
 }
 
 // RegisterChannel registers what names its channel.

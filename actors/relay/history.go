@@ -127,6 +127,7 @@ type begun struct {
 	taken *protocol.SessionTaken
 	last  int64 // number of the last event of taken
 	marks map[markKey]uint64
+	seqs  map[string]int64
 	bytes int
 }
 
@@ -150,7 +151,13 @@ func (p *past) forget(first uint64) {
 
 // heard reports whether the session had heard a delivery before this seat.
 func (b *begun) heard(d *delivery) bool {
-	if b == nil || d.serial.From == 0 || len(d.topics) == 0 {
+	if b == nil {
+		return false
+	}
+	if ev := d.frame.Event(); ev.Seq != 0 && b.seqs != nil && ev.Seq <= b.seqs[ev.Stream] {
+		return true
+	}
+	if d.serial.From == 0 || len(d.topics) == 0 {
 		return false
 	}
 	return d.serial.N <= b.marks[markKey{d.serial.From, d.topics[0]}]

@@ -146,7 +146,7 @@ func (st *stays) missedSince(n int64) (list []protocol.MissedEvent, complete boo
 
 // resume gives a new seat what its session has missed.
 func (s *shard) resume(seat *seat, taken *protocol.SessionTaken, now int64) {
-	b := &begun{at: now, taken: taken, last: taken.N, marks: make(map[markKey]uint64, len(taken.Marks))}
+	b := &begun{at: now, taken: taken, last: taken.N, seqs: taken.Seqs, marks: make(map[markKey]uint64, len(taken.Marks))}
 	for _, m := range taken.Marks {
 		b.marks[markKey{m.From, m.Topic}] = m.N
 	}

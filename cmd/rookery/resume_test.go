@@ -12,9 +12,9 @@ import (
 // talk. Every stock client goes on where it was or is told that it begins afresh;
 // what those hear that go on is whole, single and in order.
 func TestResume(t *testing.T) {
-	count, every := 30, 20*time.Millisecond
+	count, every := 30, 50*time.Millisecond
 	if soak() {
-		count, every = 500, 50*time.Millisecond
+		count, every = 500, 200*time.Millisecond
 	}
 	nodes := startCluster(t, pgtest.NewServer(t).URL(), 3)
 	w := newWorkload(t, nodes[0], 4)
@@ -26,7 +26,7 @@ func TestResume(t *testing.T) {
 		}
 		tokens = append(tokens, token)
 	}
-	fleets := map[string]fleet{"stock": newStockFleet(t)}
+	fleets := map[string]fleet{"stock": newStockFleet(t), "native": newNativeFleet(t)}
 	for _, f := range fleets {
 		f.start(count, nodes, tokens)
 	}
@@ -92,6 +92,9 @@ func TestResume(t *testing.T) {
 		before = so()
 		nodes[1].crash()
 		back(t, "kill -9", 1, before)
+		if _, _, fresh, _ := fleets["native"].state(); fresh != before["native"][1] {
+			t.Errorf("%d native clients began afresh", fresh-before["native"][1])
+		}
 	})
 
 	last := talk.close(nodes[0].api().As(w.owner.Token))
