@@ -102,6 +102,13 @@ type Missed struct {
 	Events []MissedEvent `json:"e"`
 }
 
+// Focus is what a client looks at. The zero Focus is everything.
+type Focus struct {
+	Only      bool    // channels that it does not look at cost at most one event a second
+	Channels  []Topic // what it looks at
+	Community CommunityID
+}
+
 // SerialMark says up to which of its events a session has heard an activation in
 // a topic.
 type SerialMark struct {

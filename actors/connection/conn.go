@@ -45,6 +45,7 @@ type conn struct {
 	renewing bool
 	again    bool // renew once more afterwards
 	gone     bool // the socket is closed
+	focused  bool // it gets the events of what it looks at only
 	over     bool // nobody may continue the session
 	joined   bool // the user actor knows the connection
 	failed   uint8
@@ -71,6 +72,7 @@ type pending struct {
 	timer         *time.Timer
 	cancel        context.CancelFunc // of the login under way
 	resume        *resumption        // what that is to continue
+	look          *protocol.Focus    // what the client looks at; nil: everything
 	early         []*request         // what was asked before the login was decided
 }
 

@@ -239,6 +239,9 @@ func (c *conn) begin(m *loggedIn) {
 		c.session = &session{key: m.key, sid: m.sid, native: c.codec.native(), who: m.who, socket: c.socket, conn: c.pid}
 		c.srv.sessions.add(c.session)
 	}
+	if c.pending.look != nil {
+		c.srv.cfg.Relay.Look(c.socket, c.who, *c.pending.look)
+	}
 	done := func() { c.srv.root.Send(c.pid, theOpened) }
 	if !c.codec.native() { // stock clients say nothing before they were greeted
 		c.pending, done = nil, nil

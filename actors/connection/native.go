@@ -41,7 +41,14 @@ func (native) receive(c *conn, data []byte, weight int32) bool {
 		c.socket.Send([]byte(rookeryws.PongFrame))
 	case rookeryws.OpHello:
 		c.hello(&r)
-	case rookeryws.OpAck: // nothing is kept that could be forgotten
+	case rookeryws.OpAck:
+		if c.focused && c.phase == live {
+			c.srv.cfg.Relay.Ack(c.socket, c.who, r.N)
+		}
+	case rookeryws.OpFocus:
+		c.focus(&r)
+	case rookeryws.OpTypingStart, rookeryws.OpTypingStop, rookeryws.OpPresence:
+		c.notice(&r)
 	default:
 		return c.call(&r, weight)
 	}
@@ -56,7 +63,88 @@ func (c *conn) hello(r *rookeryws.Request) {
 		c.hangUp(rookeryws.CloseBadFrame)
 		return
 	}
+	if h.Mode == rookeryws.ModeFocused {
+		channels, err := topicsOf(h.Focus)
+		if err != nil {
+			c.hangUp(rookeryws.CloseBadFrame)
+			return
+		}
+		c.focused = true
+		c.pending.look = &protocol.Focus{Only: true, Channels: channels}
+	}
 	c.logIn(h.Token, true, resumptionOf(h.Resume))
+}
+
+// focus changes what the client looks at. In a session that gets everything it
+// changes nothing.
+func (c *conn) focus(r *rookeryws.Request) {
+	f, err := rookeryws.DecodeFocus(r.D)
+	look := protocol.Focus{Only: true}
+	if err == nil {
+		look.Channels, err = topicsOf(f.Channels)
+	}
+	if err == nil && f.Community != "" {
+		id, bad := protocol.ParseID[struct{}](f.Community)
+		look.Community, err = protocol.CommunityID(id), bad
+	}
+	switch {
+	case c.phase == waiting:
+		c.hangUp(rookeryws.CloseNoHello)
+	case err != nil:
+		c.reply(r.ID, rookeryws.AppendErr(nil, r.ID, errFocus))
+	case c.pending != nil: // it takes effect with the session
+		if c.focused {
+			c.pending.look = &look
+		}
+		c.reply(r.ID, rookeryws.AppendOK(nil, r.ID, nil))
+	default:
+		if c.focused {
+			c.srv.cfg.Relay.Look(c.socket, c.who, look)
+		}
+		c.reply(r.ID, rookeryws.AppendOK(nil, r.ID, nil))
+	}
+}
+
+// notice handles what is said in passing: typing, and whether somebody sits
+// before the screen. It is answered when the client wants to know that it came.
+func (c *conn) notice(r *rookeryws.Request) {
+	group := protocol.GroupMessages
+	if r.Op == rookeryws.OpPresence {
+		group = protocol.GroupPresence
+	}
+	switch {
+	case c.phase == waiting:
+		c.hangUp(rookeryws.CloseNoHello)
+		return
+	case c.phase != live:
+		c.reply(r.ID, rookeryws.AppendErr(nil, r.ID, protocol.ErrUnavailable))
+		return
+	case !c.srv.cfg.Limits.Off && !c.quota.take(c.srv.quotas.rate, group, socket.Now()):
+		c.reply(r.ID, rookeryws.AppendErr(nil, r.ID, &protocol.Error{Code: protocol.CodeRateLimited, Message: slowDown}))
+		return
+	}
+	if r.Op == rookeryws.OpPresence {
+		c.presence(r.D)
+	} else {
+		c.typing(r.D, r.Op == rookeryws.OpTypingStart)
+	}
+	c.reply(r.ID, rookeryws.AppendOK(nil, r.ID, nil))
+}
+
+// errFocus answers a focus that names what can be no channel.
+var errFocus = protocol.BadRequest("A focus names up to 20 channels by their ids")
+
+// topicsOf reads the names of channels: of their streams, or their ids alone.
+func topicsOf(names []string) ([]protocol.Topic, error) {
+	var topics []protocol.Topic
+	for _, name := range names {
+		id, err := protocol.ParseID[struct{}](strings.TrimPrefix(name, "channel:"))
+		if err != nil {
+			return nil, err
+		}
+		topics = append(topics, protocol.ChannelTopic(protocol.ChannelID(id)))
+	}
+	return topics, nil
 }
 
 // sessionPrefix stands before the names of native sessions.

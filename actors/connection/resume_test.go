@@ -1,6 +1,7 @@
 package connection_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -259,4 +260,75 @@ func TestNativeResumes(t *testing.T) {
 		t.Error(got)
 	}
 	c.expectClose(4011)
+}
+
+// A session that looks at one channel gets that one's events and a hint a second
+// of the others; it resumes exactly.
+func TestFocus(t *testing.T) {
+	w := newWorld(t)
+	u, other, seen, quiet := newUser(), newUser(), newChannel(), newChannel()
+	w.member(u, seen, quiet)
+	s := w.nodes[0]
+	c := dial(t, s, "/ws", nil)
+	c.send(fmt.Sprintf(`{"op":"hello","d":{"token":%q,"mode":"focused","focus":["channel:%s"]}}`, token(u), seen))
+	session := regexp.MustCompile(`s_[\w-]+\.[a-z2-7]{8}`).FindString(c.next())
+	said := func(by protocol.UserID, mention string) string {
+		return fmt.Sprintf(`{"message":{"authorId":"%s","spans":[{"userId":"%s"}]}}`, by, mention)
+	}
+	full := func(n int, ch protocol.ChannelID, seq int, payload string) string {
+		return fmt.Sprintf(`{"n":%d,"ev":"newMessage","ch":"channel:%s","ep":3,"seq":%d,"d":%s}`, n, ch, seq, payload)
+	}
+	w.publish(message(quiet, 1, said(other, "nobody")))
+	c.expect(fmt.Sprintf(`{"n":1,"ev":"unread","ch":"channel:%s","d":{"lastSeq":1,"unread":1,"mentions":0}}`, quiet))
+	w.publish(message(quiet, 2, said(other, u.String())))
+	w.publish(message(quiet, 3, said(u, "nobody")))
+	w.publish(message(seen, 1, `"shown"`))
+	c.expect(full(2, seen, 1, `"shown"`))
+	c.expect(fmt.Sprintf(`{"n":3,"ev":"unread","ch":"channel:%s","d":{"lastSeq":3,"unread":2,"mentions":1}}`, quiet))
+	typing := protocol.Fanout{Event: protocol.Event{Name: "userTyping", Topics: []protocol.Topic{protocol.ChannelTopic(quiet)}, Payload: []byte(`{}`)}}
+	w.publish(typing) // not heard
+	c.send(fmt.Sprintf(`{"id":1,"op":"focus","d":{"channels":["%s"]}}`, quiet))
+	c.expect(`{"id":1,"ok":null}`)
+	w.tell(&protocol.Fanout{Event: protocol.Event{Name: "mark", Topics: []protocol.Topic{protocol.UserTopic(u)}}})
+	c.expect(`{"n":4,"ev":"mark"}`)
+	w.publish(typing)
+	c.expect(`{"n":5,"ev":"userTyping","d":{}}`)
+	c.send(`{"op":"ack","n":3}`)
+	_ = c.conn.Close()
+	w.awaitParked(1)
+	w.publish(message(quiet, 4, `"missed"`))
+	c = dial(t, s, "/ws", nil)
+	c.send(fmt.Sprintf(`{"op":"hello","d":{"token":%q,"mode":"focused","focus":["%s"],"resume":{"session":%q,"n":4}}}`, token(u), quiet, session))
+	if got := c.next(); !strings.HasSuffix(got, `"replayed":2}}`) {
+		t.Error(got)
+	}
+	c.expect(`{"n":5,"ev":"userTyping","d":{}}`)
+	c.expect(full(6, quiet, 4, `"missed"`))
+	c.send(`{"id":2,"op":"focus","d":{"channels":["nonsense"]}}`)
+	if got := c.next(); !strings.HasPrefix(got, `{"id":2,"err":`) {
+		t.Error(got)
+	}
+	c.send(fmt.Sprintf(`{"id":3,"op":"typing.start","d":{"channelId":"%s"}}`, quiet))
+	c.expect(`{"id":3,"ok":null}`)
+	w.await("typing", func() bool { return len(w.typed) == 1 })
+}
+
+// What is asked before the session is ready is answered after that, in order.
+func TestNativeRequestsBeforeReady(t *testing.T) {
+	w := newWorld(t)
+	w.do = func(_ *protocol.Operation, _ protocol.Caller, body json.RawMessage) (any, error) { return body, nil }
+	c := dial(t, w.nodes[0], "/ws", nil)
+	c.send(fmt.Sprintf(`{"op":"hello","d":{"token":%q}}`, token(newUser())))
+	ch := newChannel()
+	for i := range 10 {
+		c.send(fmt.Sprintf(`{"id":%d,"op":"message.send","d":{"channelId":"%s","i":%d}}`, i+1, ch, i))
+	}
+	if got := c.next(); !strings.HasPrefix(got, `{"ev":"ready"`) {
+		t.Fatal(got)
+	}
+	for i := range 10 {
+		if got := c.next(); !strings.Contains(got, `"ok":`) {
+			t.Errorf("request %d: %s", i, got)
+		}
+	}
 }

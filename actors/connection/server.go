@@ -24,6 +24,8 @@ type Relay interface {
 	Open(s *socket.Socket, who *protocol.Caller, greeting []byte, done func())
 	Resume(s *socket.Socket, who *protocol.Caller, greeting []byte, taken *protocol.SessionTaken, done func())
 	Park(s *socket.Socket, who *protocol.Caller)
+	Look(s *socket.Socket, who *protocol.Caller, f protocol.Focus)
+	Ack(s *socket.Socket, who *protocol.Caller, n int64)
 	Take(s *socket.Socket, who *protocol.Caller, m *protocol.TakeSession, done func(*protocol.SessionTaken))
 	Unsubscribe(s *socket.Socket, who *protocol.Caller)
 	Typing(s *socket.Socket, who *protocol.Caller, topic protocol.Topic, active bool)

@@ -125,7 +125,7 @@ func (c *conn) event(p *socketio.Packet, weight int32) bool {
 		}
 	case "typingStart", "typingStop":
 		if c.admit(protocol.GroupMessages, p) {
-			c.typing(p)
+			c.typing(p.Payload, p.Name == "typingStart")
 		}
 	default:
 		op := c.srv.events[p.Name]
@@ -154,24 +154,28 @@ func (c *conn) exception(e *protocol.Error, event string, payload json.RawMessag
 }
 
 func (c *conn) presenceOnline(p *socketio.Packet) {
-	var m struct {
-		Idle any `json:"idle"`
-	}
-	_ = json.Unmarshal(p.Payload, &m) // anything else than {"idle":true} is active
-	c.idle = m.Idle == true
-	c.renew()
+	c.presence(p.Payload)
 	if p.HasAck {
 		c.socket.Send(socketio.AppendAck(nil, p.AckID, []byte(`"ACK"`)))
 	}
 }
 
+func (c *conn) presence(payload json.RawMessage) {
+	var m struct {
+		Idle any `json:"idle"`
+	}
+	_ = json.Unmarshal(payload, &m) // anything else than {"idle":true} is active
+	c.idle = m.Idle == true
+	c.renew()
+}
+
 // typing passes the indicator on. What does not name a room is ignored.
-func (c *conn) typing(p *socketio.Packet) {
+func (c *conn) typing(payload json.RawMessage, active bool) {
 	var m struct {
 		Channel *string `json:"channelId"`
 		Group   *string `json:"directMessageGroupId"`
 	}
-	if json.Unmarshal(p.Payload, &m) != nil {
+	if json.Unmarshal(payload, &m) != nil {
 		return
 	}
 	topic := protocol.Topic{Room: protocol.RoomGroup}
@@ -187,7 +191,7 @@ func (c *conn) typing(p *socketio.Packet) {
 		return
 	}
 	topic.ID = room
-	c.srv.cfg.Relay.Typing(c.socket, c.who, topic, p.Name == "typingStart")
+	c.srv.cfg.Relay.Typing(c.socket, c.who, topic, active)
 }
 
 func (socketIO) succeeded(c *conn, r *request, result any) {

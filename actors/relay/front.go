@@ -57,6 +57,10 @@ func (f *front) Receive(ctx actor.Context) {
 		f.from(m.socket, m.user, m)
 	case *park:
 		f.from(m.socket, m.user, m)
+	case *look:
+		f.from(m.socket, m.user, m)
+	case *ack:
+		f.from(m.socket, m.user, m)
 	case *take:
 		f.depart(m)
 	case *protocol.Flush:
@@ -161,7 +165,7 @@ func (f *front) fanout(m *protocol.Fanout) {
 // newDelivery numbers an event. The number is part of the frame, the same for
 // all receivers: it is what a stock client tells when it comes back.
 func (f *front) newDelivery(m *protocol.Fanout) *delivery {
-	d := &delivery{topics: m.Topics, except: m.Except, author: m.Author, without: m.Without, serial: m.Serial, pos: f.relay.position.Add(1), at: socket.Now()}
+	d := &delivery{name: m.Name, topics: m.Topics, except: m.Except, author: m.Author, without: m.Without, serial: m.Serial, pos: f.relay.position.Add(1), at: socket.Now()}
 	ev := socket.Event{Name: m.Name, Payload: m.Payload}
 	if m.Stream.Room != 0 && m.Seq != 0 {
 		ev.Stream, ev.Epoch, ev.Seq = m.Stream.String(), m.Epoch, m.Seq

@@ -154,6 +154,18 @@ func (r *Relay) Resume(s *socket.Socket, who *protocol.Caller, greeting []byte, 
 	r.post(&open{socket: s, user: who.UserID, greeting: greeting, taken: taken, done: done})
 }
 
+// Look changes what the client of a socket looks at. A session that began to look
+// at some channels only, before it was opened, goes on to do so; one that did not
+// gets everything, whatever it looks at.
+func (r *Relay) Look(s *socket.Socket, who *protocol.Caller, f protocol.Focus) {
+	r.post(&look{socket: s, user: who.UserID, focus: &f})
+}
+
+// Ack tells that a client has processed its events up to n.
+func (r *Relay) Ack(s *socket.Socket, who *protocol.Caller, n int64) {
+	r.post(&ack{socket: s, user: who.UserID, n: n})
+}
+
 // Park keeps the place of a socket that is closed: its session goes on hearing,
 // leaves rooms and joins others, until it is taken or unsubscribed.
 func (r *Relay) Park(s *socket.Socket, who *protocol.Caller) {
@@ -198,6 +210,16 @@ type (
 		greeting []byte
 		taken    *protocol.SessionTaken // nil: a new session
 		done     func()                 // or nil
+	}
+	look struct {
+		socket *socket.Socket
+		user   protocol.UserID
+		focus  *protocol.Focus
+	}
+	ack struct {
+		socket *socket.Socket
+		user   protocol.UserID
+		n      int64
 	}
 	park struct {
 		socket *socket.Socket

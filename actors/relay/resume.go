@@ -52,7 +52,9 @@ func (s *shard) take(ctx actor.Context, m *take) {
 func (s *shard) missed(seat *seat, from *protocol.TakeSession, taken *protocol.SessionTaken) {
 	st := seat.stays()
 	var complete bool
-	if from.Native {
+	if from.Native && seat.view != nil {
+		taken.Events, complete = seat.view.missedOf(seat.n - from.N)
+	} else if from.Native {
 		taken.Events, complete = st.missedSince(from.N)
 	} else {
 		taken.Events, complete = st.missedAfter(from.Offset, s.relay.node.ID())

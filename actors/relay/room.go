@@ -35,6 +35,7 @@ type seat struct {
 	who    *protocol.Caller
 	places []place
 	early  *[]*delivery // before the greeting; nil: none
+	view   *view        // nil: it gets what its rooms get
 	past   *past        // nil: it is where it began
 	base   uint64       // position at which it began
 	n      int64        // number of its last event

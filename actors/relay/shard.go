@@ -39,12 +39,17 @@ type shard struct {
 	echo    *time.Timer
 	echoing bool
 
+	hints   []*seat // that wait to be told of channels which they don't look at
+	hinter  *time.Timer
+	hinting bool
+
 	sweeper  *time.Timer
 	sweeping bool
 }
 
 // delivery is one event on its way from the front to shards.
 type delivery struct {
+	name   string
 	frame  *socket.Frame
 	topics []protocol.Topic
 	except protocol.ConnID
@@ -102,6 +107,12 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.park(m)
 	case *take:
 		s.take(ctx, m)
+	case *look:
+		s.look(m)
+	case *ack:
+		s.acknowledged(m)
+	case *hintTick:
+		s.tellHints(socket.Now())
 	case *typing:
 		s.typing(m)
 	case *protocol.Rooms:
@@ -146,6 +157,9 @@ func (s *shard) deliver(d *delivery) {
 		if seat.past != nil && seat.past.begun.heard(d) {
 			return
 		}
+		if seat.open && seat.view != nil && s.passive(seat, d, now) {
+			return
+		}
 		count++
 		if !seat.open {
 			s.keep(seat, d)
@@ -165,6 +179,9 @@ func (s *shard) deliver(d *delivery) {
 // push gives a seat its next event.
 func (s *shard) push(seat *seat, f *socket.Frame, now int64) {
 	seat.n++
+	if seat.view != nil {
+		seat.view.keep(f)
+	}
 	if !seat.parked && seat.socket.PushN(f, seat.n, now) {
 		s.late = append(s.late, seat)
 	}
@@ -178,6 +195,9 @@ const echoWait = 20 * time.Millisecond
 // alone, or a little later if nothing is.
 func (s *shard) later(seat *seat, f *socket.Frame, now int64) {
 	seat.n++
+	if seat.view != nil {
+		seat.view.keep(f)
+	}
 	if seat.parked || !seat.socket.PushLater(f, seat.n, now) {
 		return
 	}
@@ -284,7 +304,7 @@ func (s *shard) open(m *open) {
 	}
 	begun := seat.begun()
 	for _, d := range *seat.early {
-		if !begun.heard(d) {
+		if !begun.heard(d) && (seat.view == nil || !s.passive(seat, d, now)) {
 			s.push(seat, d.frame, now)
 		}
 	}
@@ -330,7 +350,7 @@ func (s *shard) closeSockets(ctx actor.Context, m *protocol.CloseSockets) {
 
 // abandon gives up all sockets: who is in which room is about to be lost.
 func (s *shard) abandon() {
-	for _, t := range []*time.Timer{s.timer, s.sweeper, s.echo} {
+	for _, t := range []*time.Timer{s.timer, s.sweeper, s.echo, s.hinter} {
 		if t != nil {
 			t.Stop()
 		}

@@ -68,8 +68,8 @@ func appendFields(dst []byte, fields []protocol.FieldError) []byte {
 	return append(dst, '}')
 }
 
-// Event is an event of a stream. The zero Stream leaves "ch", "ep" and "seq"
-// out.
+// Event is an event of a stream. An empty Stream leaves "ch", "ep" and "seq"
+// out, Seq 0 the latter two: the event has no place in it.
 type Event struct {
 	Name   string
 	Stream string
@@ -94,6 +94,8 @@ func AppendEventTail(dst []byte, e Event) []byte {
 	if e.Stream != "" {
 		dst = append(dst, `,"ch":`...)
 		dst = jsontext.AppendString(dst, e.Stream)
+	}
+	if e.Stream != "" && e.Seq != 0 {
 		dst = append(dst, `,"ep":`...)
 		dst = strconv.AppendInt(dst, e.Epoch, 10)
 		dst = append(dst, `,"seq":`...)

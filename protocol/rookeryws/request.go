@@ -13,6 +13,10 @@ const (
 	OpPing  = "ping"
 	OpAck   = "ack"
 	OpFocus = "focus"
+
+	OpTypingStart = "typing.start"
+	OpTypingStop  = "typing.stop"
+	OpPresence    = "presence.online"
 )
 
 // Request is one frame from a client.
