@@ -152,7 +152,7 @@ func (s *shard) hint(seat *seat, t protocol.Topic, u *unread, now int64) {
 	if err != nil {
 		panic(err) // plain numbers
 	}
-	s.push(seat, socket.NewFrame(socket.Event{Name: "unread", Payload: payload, Stream: t.String()}), now)
+	s.push(seat, socket.NewFrame(socket.Event{Name: "unread", Payload: payload, Stream: t.String(), Seq: -1}), now)
 }
 
 // hintTick is when what waits is told.

@@ -69,7 +69,7 @@ func appendFields(dst []byte, fields []protocol.FieldError) []byte {
 }
 
 // Event is an event of a stream. An empty Stream leaves "ch", "ep" and "seq"
-// out, Epoch 0 the latter two: the event has no place in the stream.
+// out, a negative Seq the latter two: the event has no place in the stream.
 type Event struct {
 	Name   string
 	Stream string
@@ -95,7 +95,7 @@ func AppendEventTail(dst []byte, e Event) []byte {
 		dst = append(dst, `,"ch":`...)
 		dst = jsontext.AppendString(dst, e.Stream)
 	}
-	if e.Stream != "" && e.Epoch != 0 {
+	if e.Stream != "" && e.Seq >= 0 {
 		dst = append(dst, `,"ep":`...)
 		dst = strconv.AppendInt(dst, e.Epoch, 10)
 		dst = append(dst, `,"seq":`...)
