@@ -39,7 +39,7 @@ fuzz: ## fuzz every decoder for 20 seconds each
 
 .PHONY: soak
 soak: postgres redis node build ## the fault and load tests at full length
-	ROOKERY_SOAK=1 go test -timeout 90m -count=1 -v ./cmd/rookery -run 'Test(Kill|Outage|Cluster|Slow|Bad|RightsEnd)'
+	ROOKERY_SOAK=1 go test -timeout 90m -count=1 -v ./cmd/rookery -run 'Test(Kill|Outage|Cluster|Slow|Bad|RightsEnd|Conversations)'
 
 .PHONY: bench
 bench: postgres build ## benchmarks: ratios within one run

@@ -86,7 +86,7 @@ func TestSearch(t *testing.T) {
 	owner.call("DELETE", "/api/messages/"+first, nil, nil)
 	want(alice, community, "京")
 	owner.call("DELETE", "/api/moderation/message/"+last, nil, nil)
-	want(alice, general, "no plan", "no plan")
+	want(alice, general, "no plan", "no plan", "planning")
 	for _, n := range nodes {
 		for _, line := range n.problems() {
 			t.Errorf("%s logged %s", n.addr, line)

@@ -12,13 +12,16 @@
 //
 // # What it does not do
 //
-// It knows no database and no message. It has no stemming, no stop words and no dictionary.
+// It knows no database and no message. Of languages it knows only English, and of that little
+// (english.go).
 //
 // # Decisions
 //
 //   - A query is all of its words. A text in which each of them is a whole word is better than one
 //     that has only parts of words; within both the newest is first. That is what clients of the
 //     contract get, and more behind it (2026-11).
+//   - A word of a query may be another form of an English word, and words that say nothing are left
+//     out: the contract's search does both. It only adds to what is found (2026-11).
 //   - One or two letters of an alphabet find beginnings of words only: as parts of words they would
 //     find nearly everything (2026-11).
 //   - Accents of Latin, Greek and Cyrillic letters, vowel signs of Arabic and Hebrew, width and

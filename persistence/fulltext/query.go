@@ -31,18 +31,22 @@ type Query struct {
 type word struct {
 	text string
 	kind kind
-	long bool // enough letters to be looked for within words
+	long bool   // enough letters to be looked for within words
+	stem string // how a word begins that is another form of it, where that may be told; else empty
 }
 
 // Parse reads a query.
 func Parse(text string) Query {
 	var q Query
 	runs(Fold(text), func(run string, k kind) {
-		w := word{text: run, kind: k, long: k == dense || utf8.RuneCountInString(run) > 2}
+		w := word{text: run, kind: k, long: k == dense || utf8.RuneCountInString(run) > 2, stem: stem(run)}
 		if len(q.words) < maxWords && !slices.Contains(q.words, w) {
 			q.words = append(q.words, w)
 		}
 	})
+	if telling := slices.DeleteFunc(slices.Clone(q.words), func(w word) bool { return common[w.text] }); len(telling) > 0 {
+		q.words = telling
+	}
 	return q
 }
 
@@ -81,7 +85,12 @@ func (w word) terms() (inner, edges []Term) {
 	for i := range n - 2 {
 		inner = append(inner, gram(r[i], r[i+1], r[i+2]))
 	}
-	return inner, []Term{gram(edge, r[0], r[1]), gram(r[n-2], r[n-1], edge)}
+	edges = []Term{gram(edge, r[0], r[1]), gram(r[n-2], r[n-1], edge)}
+	if w.stem != "" { // of one byte for each letter
+		edges = append(edges, inner[len(w.stem)-2:]...)
+		inner = inner[:len(w.stem)-2]
+	}
+	return inner, edges
 }
 
 // spread keeps n of a list, from all over it.
@@ -116,6 +125,14 @@ func (q Query) Match(folded string) Match {
 }
 
 func (w word) match(text string) Match {
+	best := w.find(text)
+	if best == None && w.stem != "" && (word{text: w.stem, kind: letter}).find(text) != None {
+		return Part
+	}
+	return best
+}
+
+func (w word) find(text string) Match {
 	best := None
 	for from := 0; ; {
 		i := strings.Index(text[from:], w.text)
