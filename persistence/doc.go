@@ -69,6 +69,10 @@
 //     the load. (2026-11)
 //   - A poisoned batch is halved instead of using a savepoint per write: nothing is paid until
 //     something is wrong. (2026-11)
+//   - Messages are found by an index of our own (package fulltext), in tables: the terms of up to
+//     4096 messages of a channel together. A node indexes what it has stored, a chore what nobody
+//     did. What is not in the index yet, or has changed since, is looked at as it is, and every hit
+//     is judged by its row: sending pays nothing, and what is found is what there is. (2026-11)
 //   - Fixed vocabularies are text with CHECK, not enum types: a later migration can change them
 //     in a transaction. (2026-11)
 //   - The embedded Postgres listens on loopback with a password, not on a Unix socket: the

@@ -244,6 +244,36 @@ func TestSearchGoesOnBeyondOneSegment(t *testing.T) {
 	}
 }
 
+// TestSearchInGroup: direct messages, in the index and not.
+func TestSearchInGroup(t *testing.T) {
+	t.Parallel()
+	m := newMessages(t)
+	group := protocol.GroupID(protocol.NewID[messageTag]())
+	m.exec(`INSERT INTO direct_message_group (id, is_group) VALUES ($1, true)`, group)
+	m.exec(`INSERT INTO message (id, direct_message_group_id, seq, sent_at, search_text)
+		SELECT gen_random_uuid(), $1, n, now() + make_interval(secs => n), 'whisper ' || n FROM generate_series(1, 300) AS n`, group)
+	for _, when := range []string{"not indexed", "indexed"} {
+		for query, want := range map[string]int{"whisper": 100, "whisper 7": 1 + 10, "shout": 0} {
+			found, err := m.db.SearchMessages(t.Context(), persistence.MessageSearch{Query: query, Group: group, Limit: 100})
+			if err != nil || len(found) != want {
+				t.Errorf("%s: %q finds %d, not %d: %v", when, query, len(found), want, err)
+			}
+			if want > 0 && (found[0].DirectMessageGroupID == nil || *found[0].DirectMessageGroupID != group) {
+				t.Errorf("%s: %q finds %+v", when, query, found[0])
+			}
+		}
+		elsewhere, err := m.db.SearchMessages(t.Context(), persistence.MessageSearch{Query: "whisper", Channels: []protocol.ChannelID{m.channel}, Limit: 10})
+		if err != nil || len(elsewhere) != 0 {
+			t.Errorf("%s: a channel has %d messages of a group: %v", when, len(elsewhere), err)
+		}
+		for more := true; more; {
+			if more, err = m.db.IndexLagging(t.Context(), protocol.InstantOf(time.Now())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // TestIndexerFollowsTheWriter: what is stored gets into the index by itself.
 func TestIndexerFollowsTheWriter(t *testing.T) {
 	t.Parallel()

@@ -48,6 +48,8 @@
 //     owner reads them, not the edge, because only it knows whether something
 //     changed while they were read. What no owner is told of, such as that an
 //     alias group is gone, takes Outcome.Pages, on every node (2026-11).
+//   - Uploads that do not come are given up when a chore, once in the cluster, asks the owner of the
+//     message: a timer of an activation would end with it (2026-11).
 //   - Reactions are kept one by one in the order of choosing and grouped for
 //     clients, so memory and a fresh load can't disagree on the order (2026-11).
 //   - A refused edit, deletion or reaction is not undone from memory: the message
