@@ -68,6 +68,16 @@ func checkMemory(t *testing.T, sc *schema, world func(fataler) *world) {
 			"unreact": func(r *rapid.T) {
 				_, _ = do(w, (*State).removeReaction, anyone(), protocol.RemoveReaction{MessageID: one(), Emoji: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "emoji")})
 			},
+			"pin": func(*rapid.T) {
+				if !w.channel.IsZero() {
+					_, _ = do(w, (*State).pinMessage, by(mod), protocol.PinMessage{MessageID: one()})
+				}
+			},
+			"unpin": func(*rapid.T) {
+				if !w.channel.IsZero() {
+					_, _ = do(w, (*State).unpinMessage, by(mod), protocol.UnpinMessage{MessageID: one()})
+				}
+			},
 			"remove": func(*rapid.T) {
 				_, _ = do(w, (*State).removeMessage, by(mod), protocol.RemoveMessage{MessageID: one()})
 			},

@@ -346,6 +346,8 @@ func (c *client) hear(t fataler, e protocol.Event) {
 		MessageID protocol.MessageID
 		Reaction  protocol.Reaction
 		Reactions []protocol.Reaction
+		PinnedBy  *protocol.UserID
+		PinnedAt  *protocol.Instant
 	}
 	if err := json.Unmarshal(e.Payload, &p); err != nil {
 		t.Fatalf("%s %s: %v", e.Name, e.Payload, err)
@@ -376,6 +378,8 @@ func (c *client) hear(t fataler, e protocol.Event) {
 		} else {
 			m.Reactions[at] = p.Reaction
 		}
+	case "messagePinned", "messageUnpinned":
+		m.Pinned, m.PinnedBy, m.PinnedAt = p.PinnedAt != nil, p.PinnedBy, p.PinnedAt
 	case "reactionRemoved":
 		m.Reactions = p.Reactions
 	}
