@@ -367,7 +367,7 @@ func (i *SearchIndexer) Stop() {
 
 func (i *SearchIndexer) run(ctx context.Context, db *DB, w *Writer) {
 	stored, looked := w.counters.rows.Load(), time.Now()
-	busy := false
+	busy, behind := false, true // behind: what others have left, such as the run before
 	for rest := searchPause; ; {
 		select {
 		case <-ctx.Done():
@@ -380,23 +380,36 @@ func (i *SearchIndexer) run(ctx context.Context, db *DB, w *Writer) {
 			stored, looked = now, time.Now()
 		}
 		began := time.Now()
-		id, ok := db.search.due()
-		if !ok {
-			rest = searchPause
-			continue
-		}
-		indexed, _, err := db.IndexMessages(ctx, id)
+		worked, err := db.indexDue(ctx, &behind)
 		if err != nil && ctx.Err() == nil {
 			db.log.Warn("could not index messages", "error", err)
 			rest = 10 * searchPause
 			continue
 		}
-		db.search.done(id, indexed)
+		if !worked {
+			rest = searchPause
+			continue
+		}
 		rest = time.Since(began)
 		if busy {
 			rest *= searchYields
 		}
 	}
+}
+
+// indexDue does a step of what there is to do, and reports whether there was any.
+func (db *DB) indexDue(ctx context.Context, behind *bool) (worked bool, err error) {
+	if id, ok := db.search.due(); ok {
+		indexed, _, err := db.IndexMessages(ctx, id)
+		if err == nil {
+			db.search.done(id, indexed)
+		}
+		return true, err
+	}
+	if *behind {
+		*behind, err = db.IndexLagging(ctx, protocol.InstantOf(time.Now()))
+	}
+	return *behind, err
 }
 
 // searchContexts are the ids of channels as those of contexts.

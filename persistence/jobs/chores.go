@@ -26,7 +26,7 @@ func Chores(db *persistence.DB) []Chore {
 			return db.PurgeDeleted(ctx, purgeChunk)
 		}},
 		// What the indexers of the nodes did not get to, such as messages of a node that died.
-		{"search.index", "* * * * *", db.IndexLagging},
+		{"search.index", "*/10 * * * *", db.IndexLagging},
 		{"search.sweep", "20 3 * * *", func(ctx context.Context, _ protocol.Instant) (bool, error) {
 			return db.SweepSearch(ctx, purgeChunk)
 		}},
