@@ -152,6 +152,7 @@ var deleteMessages = newStatement(Statement{
 		FROM (SELECT parent_message_id AS id, count(*)::int AS replies FROM message
 			WHERE id = ANY ($1::uuid[]) AND parent_message_id IS NOT NULL GROUP BY 1) AS lost
 		WHERE p.id = lost.id AND p.id NOT IN (SELECT id FROM gone)
+	), unindexed AS (` + searchForgets + `
 	)
 	DELETE FROM message WHERE id IN (SELECT id FROM gone)`,
 	Args: func(rows []Row) []any {

@@ -70,6 +70,7 @@ var removeMessages = newStatement(Statement{
 			OR id IN (SELECT a.file_id FROM message_attachment a WHERE a.message_id IN (SELECT id FROM gone))
 	), notices AS (
 		DELETE FROM notification WHERE message_id IN (SELECT id FROM gone) OR parent_message_id IN (SELECT id FROM gone)
+	), unindexed AS (` + searchForgets + `
 	)
 	UPDATE message p SET reply_count = greatest(p.reply_count - lost.replies, 0)
 	FROM (SELECT parent_message_id AS id, count(*)::int AS replies FROM gone WHERE parent_message_id IS NOT NULL GROUP BY 1) AS lost

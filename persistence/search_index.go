@@ -96,6 +96,14 @@ var (
 const searchGone = `NOT EXISTS (SELECT FROM channel WHERE id = gone.context_id)
 	AND NOT EXISTS (SELECT FROM direct_message_group WHERE id = gone.context_id)`
 
+// searchForgets is the part of statements that takes messages away, those in the table "gone": what
+// they said leaves the index when their segment is made again. Nobody finds them until then.
+const searchForgets = `
+		INSERT INTO search_changed (context_id, seq)
+		SELECT coalesce(m.channel_id, m.direct_message_group_id), m.seq FROM message m
+		WHERE m.id IN (SELECT id FROM gone) AND m.search_text IS NOT NULL
+		ON CONFLICT DO NOTHING`
+
 // Terms that are not in the text.
 func authorTerm(id protocol.UserID) fulltext.Term { return fulltext.Tag("author " + id.String()) }
 func fileTerm(kind string) fulltext.Term          { return fulltext.Tag("file " + kind) } // "": any

@@ -274,6 +274,52 @@ func TestSearchInGroup(t *testing.T) {
 	}
 }
 
+// TestDeletedMessageLeavesTheIndex: within the hour nothing of what it said is left.
+func TestDeletedMessageLeavesTheIndex(t *testing.T) {
+	t.Parallel()
+	k := newTalk(t)
+	k.say(1500)
+	deleted, removed := k.all[0], k.all[1]
+	k.exec(`UPDATE message SET search_text = CASE id WHEN $1 THEN 'zyzzyva' ELSE 'quixotry' END WHERE id = ANY ($2)`,
+		deleted.id, []protocol.MessageID{deleted.id, removed.id})
+	k.index()
+	indexed := func(word string) bool {
+		part, _ := fulltext.Parse(word).Terms()
+		rows, err := k.db.Pool().Query(t.Context(), `SELECT h.data, h.shard, s.shards FROM search_shard h JOIN search_segment s USING (context_id, first_seq)`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var data []byte
+			var shard, shards int
+			if err := rows.Scan(&data, &shard, &shards); err != nil {
+				t.Fatal(err)
+			}
+			if fulltext.ShardOf(part[0], shards) != shard {
+				continue
+			}
+			if found, err := fulltext.Find(data, part[0]); err != nil || !found.Empty() {
+				return true
+			}
+		}
+		return false
+	}
+	if !indexed("zyzzyva") || !indexed("quixotry") {
+		t.Fatal("the test can't see the index")
+	}
+	k.mustStore(&persistence.DeletedRow{ID: deleted.id, At: 1}, &persistence.RemovedRow{ID: removed.id, At: 1, By: k.user})
+	for more := true; more; {
+		var err error
+		if more, err = k.db.IndexLagging(t.Context(), protocol.InstantOf(time.Now().Add(2*time.Hour))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if indexed("zyzzyva") || indexed("quixotry") {
+		t.Error("the index still knows what was said")
+	}
+}
+
 // TestIndexerFollowsTheWriter: what is stored gets into the index by itself.
 func TestIndexerFollowsTheWriter(t *testing.T) {
 	t.Parallel()
