@@ -33,6 +33,18 @@
 // message counts as touching every channel, because its channel is not known
 // here.
 //
+// # Sessions
+//
+// A session outlives its socket for a while (Limits.Resume): the connection is
+// parked, its user is offline but hears on, its login may end it at any time. A
+// client that returns, to this node or another, logs in as always and joins its
+// rooms; then its new connection asks the node that its hints name, or all, for
+// the session (the actor "sessions" of each node), and goes on with what the
+// relay there gives back. Sessions are given to the same login of the same user
+// only, and once. A native session that is gone with its node is made anew from
+// the owners of its conversations. A node that drains lingers until its sessions
+// were fetched, a few seconds at most.
+//
 // # What it does not do
 //
 // It does not check permissions, validate, or know what an operation does; it
@@ -51,6 +63,11 @@
 //   - The server renews the presence of open sockets by itself, so presence
 //     follows the socket and not the timers of a browser tab in the background
 //     (2026-11).
+//   - A session is looked for where the client's hints lead and not in a
+//     directory: there is nothing to keep up to date, and only a client whose
+//     hints lead nowhere costs a question to every node (2026-11).
+//   - The wait for other logins does not count against a login: after a deploy
+//     everybody comes at once, and whoever was refused would come again (2026-11).
 //   - The throttle of events is a budget per user and node instead of the
 //     contract's window per socket: opening more sockets gains nothing, and
 //     whoever kept the contract's rate keeps this one (2026-11).

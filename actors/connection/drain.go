@@ -19,6 +19,7 @@ const (
 // context.
 func (s *Server) Drain(ctx context.Context) error {
 	s.conns.close()
+	fetched := s.sessions.live()
 	all := s.conns.all()
 	size := (len(all) + drainSteps - 1) / drainSteps
 	for len(all) > 0 {
@@ -37,20 +38,20 @@ func (s *Server) Drain(ctx context.Context) error {
 	}
 	select {
 	case <-s.conns.empty:
-		return s.linger(ctx)
+		return s.linger(ctx, fetched)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// linger waits a while for the clients to fetch their sessions, if there is a
-// node to which they can go.
-func (s *Server) linger(ctx context.Context) error {
+// linger waits a while for the clients that were here to fetch their sessions, if
+// there is a node to which they can go.
+func (s *Server) linger(ctx context.Context, sessions []*session) error {
 	t := time.NewTicker(drainStep)
 	defer t.Stop()
 	limit := time.NewTimer(s.cfg.Limits.Linger)
 	defer limit.Stop()
-	for s.sessions.len() > 0 && len(s.cfg.Node.View().Members) > 1 {
+	for s.sessions.holds(sessions) && len(s.cfg.Node.View().Members) > 1 {
 		select {
 		case <-t.C:
 		case <-limit.C:

@@ -199,17 +199,19 @@ type ready struct {
 	Session     string              `json:"session"`
 	User        protocol.PublicUser `json:"user"`
 	Communities []readyCommunity    `json:"communities"`
-	DMs         []struct{}          `json:"dms"`
+	DMs         []readyGroup        `json:"dms"`
 	ResumeMs    int64               `json:"resumeMs"` // 0: sessions end with their socket
 	HeartbeatMs int64               `json:"heartbeatMs"`
 	Limits      readyLimits         `json:"limits"`
 }
 
 type readyCommunity struct {
-	ID       protocol.CommunityID `json:"id"`
-	Name     string               `json:"name"`
-	Unread   int                  `json:"unread"`
-	Mentions int                  `json:"mentions"`
+	ID   protocol.CommunityID `json:"id"`
+	Name string               `json:"name"`
+}
+
+type readyGroup struct {
+	ID protocol.AnyID `json:"id"`
 }
 
 type readyLimits struct {
@@ -232,12 +234,17 @@ func (native) greeting(ctx context.Context, l *login) ([]byte, error) {
 	}
 	limits := l.srv.cfg.Limits
 	r := ready{
-		Session: session, User: l.rooms.User, Communities: []readyCommunity{}, DMs: []struct{}{},
+		Session: session, User: l.rooms.User, Communities: []readyCommunity{}, DMs: []readyGroup{},
 		ResumeMs: max(0, limits.Resume.Milliseconds()), HeartbeatMs: nativeHeartbeat.Milliseconds(),
 		Limits: readyLimits{rookeryws.MaxFrame, limits.Frames, limits.FrameWindow.Milliseconds()},
 	}
 	for i := range list {
 		r.Communities = append(r.Communities, readyCommunity{ID: list[i].ID, Name: list[i].Name})
+	}
+	for _, t := range l.rooms.Topics {
+		if t.Room == protocol.RoomGroup {
+			r.DMs = append(r.DMs, readyGroup{t.ID})
+		}
 	}
 	d, err := json.Marshal(r)
 	if err != nil {

@@ -18,7 +18,7 @@ func TestNativeReady(t *testing.T) {
 	_, got := hello(t, w.nodes[0], u)
 	got = regexp.MustCompile(`"s_[\w-]{22}\.[a-z2-7]{8}"`).ReplaceAllString(got, `"s_"`)
 	want := `{"ev":"ready","d":{"session":"s_","user":{"id":"` + u.String() + `","username":"ada","role":"","avatarUrl":null,"bannerUrl":null,` +
-		`"lastSeen":null,"displayName":null,"bio":null,"status":null},"communities":[{"id":"` + u.String() + `","name":"Nest","unread":0,"mentions":0}],` +
+		`"lastSeen":null,"displayName":null,"bio":null,"status":null},"communities":[{"id":"` + u.String() + `","name":"Nest"}],` +
 		`"dms":[],"resumeMs":120000,"heartbeatMs":30000,"limits":{"frameBytes":65536,"frames":120,"frameWindowMs":10000}}}`
 	if got != want {
 		t.Fatalf("got  %s\nwant %s", got, want)

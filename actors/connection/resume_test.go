@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -331,4 +332,33 @@ func TestNativeRequestsBeforeReady(t *testing.T) {
 			t.Errorf("request %d: %s", i, got)
 		}
 	}
+}
+
+// All come back at once: few log in at the same time, nobody is sent away.
+func TestStorm(t *testing.T) {
+	w := newWorld(t, func(s *settings) { s.limits.Logins = 2 })
+	const crowd = 300
+	var all sync.WaitGroup
+	for range crowd {
+		u := newUser()
+		all.Go(func() {
+			c, err := tryDial(t, w.nodes[0], socketIOPath, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.conn.Close()
+			for i, want := range []string{`0{"sid"`, `40{"sid"`} {
+				got, err := c.read()
+				if err != nil || !strings.HasPrefix(got, want) {
+					t.Errorf("got %q, %v", got, err)
+					return
+				}
+				if i == 0 {
+					c.send(`40{"token":"` + token(u) + `"}`)
+				}
+			}
+		})
+	}
+	all.Wait()
 }

@@ -87,7 +87,11 @@ func (c *conn) renewed(m *renewed) {
 
 // beat renews presence, unless the client did so lately.
 func (c *conn) beat() {
-	if (c.phase == live || c.phase == parked) && socket.Now()-c.beaten > int64(c.srv.cfg.Limits.Heartbeat)/2 {
+	patience := c.srv.cfg.Limits.Heartbeat / 2
+	if c.phase == parked { // nobody sees whether it is there: often enough not to be forgotten
+		patience += c.srv.cfg.Limits.Heartbeat
+	}
+	if (c.phase == live || c.phase == parked) && socket.Now()-c.beaten > int64(patience) {
 		c.renew()
 	}
 }

@@ -153,10 +153,24 @@ func (s *sessions) count(f func(*SessionStats)) {
 	s.mu.Unlock()
 }
 
-func (s *sessions) len() int {
+// live are the sessions that have a client.
+func (s *sessions) live() []*session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.held)
+	var list []*session
+	for _, v := range s.held {
+		if !slices.Contains(s.parked[v.who.UserID], v) {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// holds reports whether one of the sessions is still here.
+func (s *sessions) holds(list []*session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(list, func(v *session) bool { return s.held[v.key] == v })
 }
 
 // Sessions is what became of sessions on this node.

@@ -35,11 +35,26 @@
 // not needed or has ended. So the count may be too high for a moment, which
 // costs a visit, and is never too low, which would lose an event.
 //
+// # Sessions that go on
+//
+// What was delivered of late stays in memory: once in the shard, once in the log
+// of each of its rooms (history.go), within bounds of time, number and bytes. A
+// socket that is gone can be parked: its seat stays in its rooms and follows
+// their changes, and costs nothing per event. Take looks up what its client has
+// not seen, for the node that goes on with the session: by the offset of the last
+// event (Socket.IO), which is the relay's position and part of the shared frame,
+// or by counting back from the last number (native). The new node joins first and
+// takes then, so nothing falls between; what both have heard is known by its
+// Serial and is given once; and the old node lets the session go only behind
+// marks from all nodes (barrier.go), because one node may lag behind another.
+// Sessions that look at some channels only (focus.go) keep what they were given
+// themselves.
+//
 // # What it does not do
 //
-// It does not know users, permissions or what an event means, keeps nothing
-// for sockets that are gone, and never answers a client: that is the business
-// of connections, which it tells when their sockets have to end.
+// It does not know users, permissions or what an event means beyond what focus
+// needs, and never answers a client: that is the business of connections, which
+// it tells when their sockets have to end.
 //
 // # Decisions
 //
@@ -57,6 +72,15 @@
 //     wait (2026-11).
 //   - A relay that lost its state closes its sockets at the transport: clients
 //     reconnect and refetch, which is always right (2026-11).
+//   - The past is kept per room, not per socket: a delivery costs the same with
+//     and without recovery, and a parked session takes its seat and no more. The
+//     price is a merge of logs when a client returns (2026-11).
+//   - A stock client gets CONNECT first and then what it missed. The stock server
+//     does it the other way round; then a client that is cut between the two keeps
+//     the events in a buffer and gives them out twice (2026-11).
+//   - A channel that is not looked at costs a session one hint a second: which
+//     message was last, how many were not shown, how many name its user. The
+//     figures are of the session, not of the user's read state (2026-11).
 //   - What a client caused waits up to 20 ms for the answer that goes with it, so
 //     that both leave in one system call and wake the client once; everybody else
 //     is told at once. Only when the database is slow does the author see the

@@ -1,11 +1,92 @@
 // Package rookeryws frames the native websocket protocol, version 1: it reads
 // the requests of clients and writes replies, events and session frames. It
-// also names the close codes.
+// also names the close codes. What follows is the whole protocol as a client
+// sees it; a test compares it with the code.
 //
-// Every frame is one JSON object. A request is {"op","id","d"} (and "n" for
-// ack), a reply {"id","ok"} or {"id","err"}, an event {"n","ev","ch","ep",
-// "seq","d"}. The package knows only the four operations of the session itself
-// (hello, ping, ack, focus).
+// # Connection
+//
+// GET /ws with the subprotocol rookery.v1.json or none. Text frames, one JSON
+// object each, UTF-8, at most 65536 bytes towards the server. The first frame is
+// hello, within 10 seconds. The server pings about every 30 seconds; a client may
+// send {"op":"ping"} and gets {"ev":"pong"}. An Origin header must be allowed as
+// for CORS. Who connects too often, or has failed to log in too often, is refused
+// at the upgrade with 429 and Retry-After.
+//
+//	C {"op":"hello","d":{"token":"..","mode":"all","client":{"name":"x","version":"1"}}}
+//	S {"ev":"ready","d":{"session":"s_..","user":{},"communities":[{"id":"..","name":".."}],
+//	   "dms":[{"id":".."}],"resumeMs":120000,"heartbeatMs":30000,"limits":{"frameBytes":65536,"frames":120,"frameWindowMs":10000}}}
+//
+// # Requests
+//
+//	C {"id":7,"op":"message.send","d":{"channelId":"..","spans":[],"nonce":"c-1"}}
+//	S {"id":7,"ok":{"id":"..","seq":42,"sentAt":".."}}
+//	S {"id":7,"err":{"code":"slow_mode","status":403,"message":"..","retryAfterMs":1800,"fields":{"spans":[".."]}}}
+//
+// The op is a name of the operations table, d its path, query and body fields
+// together, ok the body of the REST answer, err.status the status of the same
+// failure by REST. The id is the client's, from 1 to 2^53-1; without one there is
+// no reply. Replies come in any order; requests about one channel are executed
+// in the order sent. What is asked before ready is answered after it. The same
+// nonce of the same user within ten minutes returns the first message.
+//
+// Operations of the session itself:
+//
+//	hello            the first frame
+//	ping             answered with pong
+//	ack              {"op":"ack","n":4712}: processed up to event 4712; every 100 events or 10 s
+//	focus            {"channels":["<id>"],"community":"<id>"}: what the client looks at, at most 20 channels
+//	typing.start     {"channelId":"<id>"} or {"directMessageGroupId":"<id>"}
+//	typing.stop      the same
+//	presence.online  {"idle":false}
+//
+// # Events
+//
+//	S {"n":4712,"ev":"newMessage","ch":"channel:<id>","ep":3,"seq":42,"d":{"message":{}}}
+//
+// n counts the events of the session, from 1 and without a gap. ch names the
+// stream of the event, ep the epoch of its owner, seq the place: seq counts the
+// messages of a conversation. A gap in seq, or a new ep, tells the client to fetch
+// message.list behind its last seq. Other events about the conversation have
+// neither.
+//
+// In mode "all" the session hears every room of its user. In mode "focused" it
+// hears the channels in focus, direct messages, its user's own events, and those
+// of its communities (who is online only of the community in focus). Of every
+// other channel it is told at most once a second what it has not been shown:
+//
+//	S {"n":8,"ev":"unread","ch":"channel:<id>","d":{"lastSeq":90,"unread":3,"mentions":1}}
+//
+// Typing is heard in mode "all", and in "focused" for the channels in focus.
+//
+// # Resuming
+//
+//	C {"op":"hello","d":{"token":"..","resume":{"session":"s_..","n":4711,"at":{"channel:<id>":[3,42]}}}}
+//	S {"ev":"resumed","d":{"session":"s_..","replayed":17}}
+//
+// The missed events come right after resumed, in order, exactly once; n goes on.
+// The session may have another name from then on. It may be resumed on any node,
+// by the same login of the same user. The old socket, if there still is one, is
+// closed. When the session is gone with its node, the messages behind the places
+// in at (at most 1000) are collected from the owners of the conversations; what
+// is no message is not. When none of this is possible:
+//
+//	S {"ev":"reset","d":{"reason":"expired"}}
+//
+// then ready: the client fetches afresh and n begins at 1. The reasons are
+// expired, overflow (too much was missed) and unknown.
+//
+// # Closing
+//
+//	1001  going away; reconnect and resume
+//	4000  going away; the reason is {"retryAfterMs":1200}: reconnect then and resume
+//	4001  no hello; reconnect
+//	4003  token missing, invalid or expired; reconnect after a refresh
+//	4004  session revoked, user banned or deleted; do not reconnect
+//	4008  too many frames; reconnect with back-off
+//	4009  frame too large or not understood; fix, then reconnect
+//	4010  too slow a reader; reconnect and resume
+//	4011  session resumed elsewhere; do not reconnect
+//	4012  cannot serve now; reconnect with back-off
 //
 // # Concurrency
 //
