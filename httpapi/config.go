@@ -36,6 +36,13 @@ type Config struct {
 	// Routes are ordinary handlers for what does not fit the table.
 	Routes []Route
 
+	// Blobs are the bytes of files; without them their routes are unavailable.
+	Blobs *persistence.Blobs
+	// Files checks signed links to files.
+	Files protocol.FileSigner
+	// VideoStored is told of every video that was uploaded; may be nil.
+	VideoStored func(ctx context.Context, id protocol.FileID) error
+
 	// CORSOrigins are the origins that may read answers; see ParseOrigins.
 	CORSOrigins []string
 	// TrustProxy tells which proxies are believed; the zero value: none.

@@ -60,7 +60,15 @@ GET /api/community/{id} 200
 PATCH /api/community/{id} 200
 GET /api/debug/status 200
 POST /api/debug/emit 200
+DELETE /api/file-upload/{id} 200
+GET /api/file-upload/community/{communityId} 204
+GET /api/file-upload/message/{messageId} 204
+GET /api/file/{id} 200,206,416
+GET /api/file/{id}/metadata 200
+GET /api/file/{id}/signed-url 200
+GET /api/file/{id}/thumbnail 200
 GET /api/friends 200
+POST /api/file-upload 201,413,422
 POST /api/friends/accept/{id} 201
 DELETE /api/friends/cancel/{id} 200
 DELETE /api/friends/decline/{id} 200

@@ -34,10 +34,14 @@ func (s *Server) serve(x *exchange) (err error) {
 		_ = rc.SetWriteDeadline(time.Time{})
 	}
 	x.address = s.cfg.TrustProxy.Client(x.r)
-	if !x.route.public {
-		if x.caller, err = s.authenticate(x); err != nil {
-			return err
-		}
+	switch {
+	case x.route.auth != nil:
+		x.caller, err = x.route.auth(x)
+	case !x.route.public:
+		x.caller, err = s.authenticate(x)
+	}
+	if err != nil {
+		return err
 	}
 	x.caller.Address, x.caller.Agent = addressText(x.address), x.r.UserAgent()
 	if !s.admitted(x) {

@@ -65,7 +65,7 @@ func (s *Server) export(x *exchange) error {
 func (s *Server) writeExport(x *exchange, user protocol.UserID) error {
 	ctx, cancel := context.WithTimeout(x.r.Context(), exportLife)
 	defer cancel()
-	archive := zip.NewWriter(&patient{w: x.w, rc: http.NewResponseController(x.w)})
+	archive := zip.NewWriter(&patient{w: x.w, rc: http.NewResponseController(x.w), step: exportStep})
 	create := func(file string) (io.Writer, error) {
 		return archive.CreateHeader(&zip.FileHeader{Name: file, Method: zip.Deflate, Modified: s.now().UTC()})
 	}
@@ -79,9 +79,11 @@ func (s *Server) writeExport(x *exchange, user protocol.UserID) error {
 type patient struct {
 	w  io.Writer
 	rc *http.ResponseController
+
+	step time.Duration
 }
 
 func (p *patient) Write(b []byte) (int, error) {
-	_ = p.rc.SetWriteDeadline(time.Now().Add(exportStep)) // without support there was no deadline
+	_ = p.rc.SetWriteDeadline(time.Now().Add(p.step)) // without support there was no deadline
 	return p.w.Write(b)
 }

@@ -3,6 +3,8 @@ package httpapi
 import (
 	"net/url"
 	"strings"
+
+	"github.com/rookery-chat/rookery/protocol"
 )
 
 // router finds routes by method and path: literals in any case, {name} for one
@@ -25,6 +27,9 @@ type route struct {
 	limits  []Limit // nil: not limited
 	public  bool
 	rawBody bool
+
+	// auth finds out who asks in a way of its own; nil: by token.
+	auth func(*exchange) (protocol.Caller, error)
 }
 
 // add makes a route known. Two routes for one method and path are a defect of

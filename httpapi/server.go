@@ -35,6 +35,9 @@ type Server struct {
 	front   *frontPage
 	docs    *apiDocs      // nil: not served
 	exports chan struct{} // one for each export under way
+	uploads *uploadSlots
+
+	uploadStep time.Duration // tests are less patient
 
 	described instanceCache
 	http      *http.Server
@@ -70,6 +73,7 @@ func New(cfg Config) *Server {
 		s.docs = newAPIDocs(s.cfg)
 	}
 	s.exports = make(chan struct{}, maxExports)
+	s.uploads, s.uploadStep = newUploadSlots(), uploadStep
 	s.routes()
 	s.http = &http.Server{
 		Handler: s, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
@@ -108,7 +112,8 @@ func (s *Server) routes() {
 		}
 		s.router.add(op.Method, op.Path, &route{
 			name: op.Name, handler: h, limits: limitsOf[op.Rate],
-			public: op.Public || op.Name == protocol.SessionLogout.Name, // which reads its token itself
+			public:  op.Public || op.Name == protocol.SessionLogout.Name, // which reads its token itself
+			rawBody: op.Multipart != "", auth: s.fileAuth(op),
 		})
 	}
 	s.router.add("POST", "/reset", &route{

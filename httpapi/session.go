@@ -46,7 +46,7 @@ func (s *Server) sessionHandler(op *protocol.Operation) handler {
 		h = s.revokeOtherSessions
 	default:
 		if h = s.accountHandler(op); h == nil {
-			return nil
+			return s.fileHandler(op)
 		}
 	}
 	if s.cfg.DB == nil || s.cfg.Gate == nil {

@@ -307,6 +307,9 @@ var violations = map[string]*protocol.Error{
 	"role_assignment_user_id_community_id_role_id_key":    protocol.Conflict("User already has this role"),
 	"role_assignment_user_id_role_id_key":                 protocol.Conflict("User already has this instance role"),
 	"instance_invite_default_community_community_id_fkey": protocol.NotFound("Community not found"),
+	"file_user_id_fkey":                                   protocol.NotFound("User not found"),
+	"file_community_id_fkey":                              protocol.NotFound("Community not found"),
+	"file_message_id_fkey":                                protocol.NotFound("Message not found"),
 }
 
 // codeBadText is what Postgres says of text with a zero byte.

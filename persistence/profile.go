@@ -24,14 +24,9 @@ var (
 		UPDATE app_user SET display_name = $2, avatar_file_id = $3, banner_file_id = $4, bio = $5, status = $6, status_updated_at = $7
 		WHERE id = $1`)
 
-	// The bytes of files that are let go of are given back to who uploaded them.
 	dropPictures = query(`
-		WITH gone AS (
-			UPDATE file SET deleted_at = $3
-			WHERE id = ANY ($1) AND uploaded_by = $2 AND resource_type IN ('USER_AVATAR', 'USER_BANNER') AND deleted_at IS NULL
-			RETURNING size
-		)
-		UPDATE app_user SET storage_used_bytes = greatest(0, storage_used_bytes - (SELECT coalesce(sum(size), 0) FROM gone)) WHERE id = $2`)
+		UPDATE file SET deleted_at = $3
+		WHERE id = ANY ($1) AND uploaded_by = $2 AND resource_type IN ('USER_AVATAR', 'USER_BANNER') AND deleted_at IS NULL`)
 
 	selectGroupIDs = query(`SELECT group_id FROM direct_message_group_member WHERE user_id = $1`)
 )

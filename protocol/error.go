@@ -29,6 +29,9 @@ const (
 	CodeMalformed      Code = "malformed"       // body is not JSON
 	CodeMethodNotFound Code = "unknown_op"      // native websocket: no such op
 	CodeSessionExpired Code = "session_expired" // native websocket: token refused at hello
+	CodeFileTooLarge   Code = "file_too_large"  // over a limit of files, or over the quota
+	CodeUnprocessable  Code = "unprocessable"   // a file that is not what it must be
+	CodeUnsupported    Code = "unsupported"     // of this server
 )
 
 var statuses = map[Code]int{
@@ -36,7 +39,7 @@ var statuses = map[Code]int{
 	CodeNotFound: 404, CodeConflict: 409, CodeTooLarge: 413, CodeRateLimited: 429,
 	CodeSlowMode: 403, CodeTimedOut: 403, CodeUnavailable: 503, CodeDeadline: 503,
 	CodeInternal: 500, CodeUnknownRoute: 404, CodeMalformed: 400, CodeMethodNotFound: 404,
-	CodeSessionExpired: 401,
+	CodeSessionExpired: 401, CodeFileTooLarge: 413, CodeUnprocessable: 422, CodeUnsupported: 501,
 }
 
 // Codes lists every code; a test renders each of them in every framing.
@@ -132,7 +135,7 @@ func Invalid(fields []FieldError) *Error {
 
 var statusNames = map[int]string{
 	400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict",
-	503: "Service Unavailable",
+	413: "Payload Too Large", 422: "Unprocessable Entity", 501: "Not Implemented", 503: "Service Unavailable",
 }
 
 // HTTPBody renders the error as a REST body, in the exact shapes of the contract.
@@ -145,7 +148,7 @@ func (e *Error) HTTPBody() []byte {
 	status := e.Status()
 	b := withError{Message: e.Message, StatusCode: status}
 	switch {
-	case e.Plain, status == 413, status == 429, status == 500:
+	case e.Plain, e.Code == CodeTooLarge, status == 429, status == 500:
 	default:
 		b.Error = statusNames[status]
 	}

@@ -115,6 +115,9 @@ type Operation struct {
 	// only leave to read; nil: the reply's.
 	Shows reflect.Type
 
+	Multipart string // the body is multipart/form-data with a file in this part
+	Serves    string // media type of the body, where it is not JSON
+
 	request reflect.Type
 	reply   reflect.Type
 	command reflect.Type

@@ -111,6 +111,7 @@ func New(cfg Config) *turn.Kind[State] {
 	turn.On(k, protocol.AliasMembersSet, (*State).setAliasMembers, turn.Structural)
 
 	turn.On(k, protocol.SearchInCommunity, (*State).searchCommunity)
+	turn.On(k, protocol.FileForCommunity, (*State).uploadHere)
 
 	turn.OnMessage(k, (*State).answerAccess)
 	turn.OnMessage(k, (*State).memberPresence)

@@ -36,6 +36,8 @@ func Register[S any](k *turn.Kind[S], log func(*S) *State) {
 	On(k, protocol.ReactionAdd, log, (*State).addReaction, turn.Writes)
 	On(k, protocol.ReactionRemove, log, (*State).removeReaction, turn.Writes)
 	On(k, protocol.AttachmentAdd, log, (*State).addAttachment, turn.Writes)
+	On(k, protocol.FileForMessage, log, (*State).uploadForMessage)
+	onMessage(k, log, (*State).fileChanged)
 	onMessage(k, log, (*State).expireUploads)
 	onMessage(k, log, (*State).aliasGone)
 	onMessage(k, log, (*State).typingChanged)

@@ -32,6 +32,8 @@ type Config struct {
 
 	Machine func() protocol.Machine // how this node's machine is; nil: not known
 	Debug   bool                    // the debug rows are there
+
+	Files protocol.FileSigner // signs links to files
 }
 
 // Dispatcher brings requests to the actors that own the state.

@@ -46,6 +46,12 @@ var answers = map[string]func(ctx context.Context, d *Dispatcher, cmd any) (any,
 	protocol.RoleOfUser.Name:         roleOfUser,
 	protocol.InstanceRoleList.Name:   instanceRoleList,
 	protocol.InstanceRoleUsers.Name:  instanceRoleUsers,
+
+	protocol.FileDelete.Name:      fileDelete,
+	protocol.FileGet.Name:         fileGet,
+	protocol.FileThumbnail.Name:   fileThumbnail,
+	protocol.FileMetadataGet.Name: fileMetadata,
+	protocol.FileSign.Name:        fileSign,
 }
 
 func communityMine(ctx context.Context, d *Dispatcher, cmd any) (any, error) {

@@ -77,7 +77,10 @@ func (c call) rest(ctx context.Context, n *node, token string) (answer, error) {
 		path += "?" + query.Encode()
 	}
 	var content io.Reader
-	if len(body) > 0 {
+	contentType := "application/json"
+	if c.op.Multipart != "" {
+		content, contentType = multipartBody(c.op.Multipart, body)
+	} else if len(body) > 0 {
 		raw, err := json.Marshal(body)
 		if err != nil {
 			return answer{}, err
@@ -89,7 +92,7 @@ func (c call) rest(ctx context.Context, n *node, token string) (answer, error) {
 		return answer{}, err
 	}
 	if content != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", contentType)
 	}
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
@@ -101,6 +104,11 @@ func (c call) rest(ctx context.Context, n *node, token string) (answer, error) {
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	return answer{res.StatusCode, string(text)}, err
+}
+
+// multipartBody is a small picture with fields behind it.
+func multipartBody(part string, fields map[string]any) (body io.Reader, contentType string) {
+	return uploadBody(part, "pixel.png", "image/png", bytes.NewReader(pixel), fields)
 }
 
 // native sends the call over the native websocket, on a connection of its own.

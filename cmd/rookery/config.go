@@ -36,6 +36,9 @@ type config struct {
 	writeQueue    int
 	debugPanel    bool
 	resumeWindow  time.Duration
+
+	filesDir string
+	blobURL  string
 }
 
 func (c *config) flags(fs *flag.FlagSet) {
@@ -62,6 +65,8 @@ func (c *config) flags(fs *flag.FlagSet) {
 	text(&c.logLevel, "log-level", "ROOKERY_LOG_LEVEL", "info", "`level`: debug, info, warn or error")
 	text(&c.logFormat, "log-format", "ROOKERY_LOG_FORMAT", "text", "`format`: text or json")
 	text(&c.profile, "profile-listen", "ROOKERY_PROFILE_LISTEN", "", "`host:port` for Go profiles (keep it private); empty: none")
+	text(&c.filesDir, "files", "FILE_UPLOAD_DEST", "", "`directory` for uploaded files, which all nodes must share; empty: uploads in the data directory")
+	text(&c.blobURL, "blob-url", "ROOKERY_BLOB_URL", "", "`URL` of a bucket for uploaded files instead: s3://, azblob:// or gs://")
 	fs.IntVar(&c.writeQueue, "write-queue", 100_000, "`rows` that may wait for Postgres before senders are told to retry")
 	fs.DurationVar(&c.resumeWindow, "resume-window", 2*time.Minute, "`time` for clients whose connection broke to come back without missing anything; 0: none")
 	fs.BoolVar(&c.debugPanel, "debug-panel", os.Getenv("ADMIN_DEBUG_PANEL") == "true",

@@ -331,6 +331,15 @@ func (s *scene) belongings() {
 		s.as(map[string]string{"group": "whisper", "foreignGroup": "foreignWhisper"}[name],
 			s.put("message", "direct_message_group_id,seq,author_id,search_text", g, 1, s.id("target"), "whisper"))
 	}
+	attached := func(name, message string) {
+		s.as(name, s.put("file", "filename,mime_type,file_type,size,checksum,uploaded_by,resource_type,storage_path,message_id",
+			name+".png", "image/png", "IMAGE", 0, "x", s.id("target"), "MESSAGE_ATTACHMENT", newID().String(), s.id(message)))
+	}
+	attached("shown", "message")
+	attached("confidedFile", "confided")
+	attached("secretFile", "secret")
+	s.as("emoji", s.put("file", "filename,mime_type,file_type,size,checksum,uploaded_by,resource_type,storage_path,community_id",
+		"emoji.png", "image/png", "IMAGE", 0, "x", s.id("founder"), "CUSTOM_EMOJI", newID().String(), s.id("community")))
 }
 
 // goneScene is a scene of which nothing is left: the server knew all of it, and

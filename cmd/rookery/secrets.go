@@ -101,3 +101,16 @@ func (s *secrets) gossipKey() ([]byte, error) {
 	}
 	return key, nil
 }
+
+// fileKey is the key of links to files: given, or derived, so that it is another
+// one than that of tokens and the same on all nodes.
+func (s *secrets) fileKey() ([]byte, error) {
+	if given := os.Getenv("FILE_SIGNING_SECRET"); given != "" {
+		return []byte(given), nil
+	}
+	key, err := hkdf.Key(sha256.New, []byte(s.Access), nil, "rookery file links", 32)
+	if err != nil {
+		return nil, fmt.Errorf("derive key of links to files: %w", err)
+	}
+	return key, nil
+}

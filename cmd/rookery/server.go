@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -54,6 +55,7 @@ type server struct {
 	http    *httpapi.Server
 	jobs    *jobs.Runner
 	indexer *persistence.SearchIndexer
+	blobs   *persistence.Blobs
 	profile *http.Server
 	ready   atomic.Bool
 	started time.Time
@@ -77,7 +79,10 @@ func newServer(ctx context.Context, cfg *config, keys *secrets, db *persistence.
 	if err := s.joinCluster(ctx, keys); err != nil {
 		return nil, err
 	}
-	if err := s.openEdges(); err != nil {
+	if err := s.openBlobs(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.openEdges(keys); err != nil {
 		return nil, err
 	}
 	if err := s.openProfile(ctx); err != nil {
@@ -117,6 +122,28 @@ func (s *server) openRedis(ctx context.Context) error {
 	}
 	return nil
 }
+
+// openBlobs opens the storage of files. A bucket that does not answer now may do
+// so later; a wrong address is told at once.
+func (s *server) openBlobs(ctx context.Context) (err error) {
+	dir := s.cfg.filesDir
+	if dir == "" {
+		dir = filepath.Join(s.cfg.data, uploadsDir)
+	}
+	if s.blobs, err = persistence.OpenBlobs(ctx, persistence.BlobConfig{Dir: dir, URL: s.cfg.blobURL}); err != nil {
+		return fmt.Errorf("open storage of files: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := s.blobs.Reach(ctx); err != nil {
+		s.log.Warn("the storage of files does not answer", "error", err)
+	}
+	return nil
+}
+
+// uploadsDir is where files are, below the data directory, unless another place
+// was given.
+const uploadsDir = "uploads"
 
 // joinCluster makes the node with its kinds. Actors that every node has are
 // spawned before others know of it.
@@ -187,9 +214,14 @@ func (c *config) clusterTLS() (*tls.Config, error) {
 }
 
 // openEdges makes what clients talk to.
-func (s *server) openEdges() error {
+func (s *server) openEdges(keys *secrets) error {
+	links, err := keys.fileKey()
+	if err != nil {
+		return err
+	}
 	s.ops = dispatch.New(dispatch.Config{
 		Cluster: s.node, DB: s.db, Passwords: s.gate.Passwords, Log: s.log, Machine: machine, Debug: s.cfg.debugPanel,
+		Files: links,
 	})
 	limited := s.cfg.rateLimits == "on"
 	_, corsGiven := os.LookupEnv("CORS_ORIGIN")
@@ -217,7 +249,7 @@ func (s *server) openEdges() error {
 	}
 	health := []httpapi.HealthPart{{Name: "database", Check: s.db.Ping}, {Name: "redis", Check: shared}}
 	s.http = httpapi.New(httpapi.Config{
-		Do: s.ops.Do, Gate: s.gate, DB: s.db, Debug: s.cfg.debugPanel,
+		Do: s.ops.Do, Gate: s.gate, DB: s.db, Debug: s.cfg.debugPanel, Blobs: s.blobs, Files: links,
 		EndSockets: func(ctx context.Context, user protocol.UserID, end protocol.EndSessions) error {
 			_, err := s.node.Ask(ctx, string(protocol.KindUser), user.String(), &end)
 			return err
@@ -342,6 +374,7 @@ func (s *server) stop() {
 	if s.redis != nil {
 		note("close redis", s.redis.Close())
 	}
+	note("close storage of files", s.blobs.Close())
 	if s.profile != nil {
 		note("close profiles", s.profile.Close())
 	}
@@ -366,6 +399,9 @@ func (s *server) abandon() {
 	}
 	if s.gate != nil {
 		s.gate.Close()
+	}
+	if s.blobs != nil {
+		_ = s.blobs.Close()
 	}
 	if s.sockets != nil {
 		s.sockets.Close()

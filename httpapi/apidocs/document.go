@@ -117,11 +117,40 @@ func (d *document) operation(op *protocol.Operation) *openapi31.Operation {
 	if body != nil {
 		o.RequestBody = d.requestBody(body)
 	}
+	if op.Multipart != "" {
+		d.multipart(o, op.Multipart)
+	}
 	d.succeed(o, op.SuccessStatus(), op.Body())
+	if op.Serves != "" {
+		serves(o, op.Serves)
+	}
 	for _, status := range errorsOf(op, len(parameters) > 0, body != nil) {
 		fail(o, status)
 	}
 	return o
+}
+
+// multipart makes the body of an operation a form with a file in it, beside the
+// fields that it has.
+func (d *document) multipart(o *openapi31.Operation, part string) {
+	fields := o.RequestBody.RequestBody.Content[jsonType].Schema
+	o.RequestBody.RequestBody.Content = map[string]openapi31.MediaType{"multipart/form-data": {Schema: map[string]any{
+		"allOf": []any{fields, map[string]any{
+			"type": "object", "required": []string{part}, "properties": map[string]any{part: map[string]any{"type": "string", "format": "binary"}},
+		}},
+	}}}
+	fail(o, http.StatusUnprocessableEntity)
+}
+
+// serves makes the answer of an operation a file, whole or in ranges.
+func serves(o *openapi31.Operation, mediaType string) {
+	for _, status := range []int{http.StatusOK, http.StatusPartialContent} {
+		r := response(status)
+		r.Content = map[string]openapi31.MediaType{mediaType: {Schema: map[string]any{"type": "string", "format": "binary"}}}
+		put(o, status, r)
+	}
+	put(o, http.StatusNotModified, response(http.StatusNotModified))
+	put(o, http.StatusRequestedRangeNotSatisfiable, response(http.StatusRequestedRangeNotSatisfiable))
 }
 
 // entry describes a route that is no row.
@@ -306,7 +335,7 @@ func fail(o *openapi31.Operation, status int) {
 // failures names the descriptions of failures (contract 0.6).
 var failures = map[int]string{
 	400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict",
-	413: "TooLarge", 429: "TooManyRequests", 500: "InternalError", 503: "Unavailable",
+	413: "TooLarge", 422: "Unprocessable", 429: "TooManyRequests", 500: "InternalError", 503: "Unavailable",
 }
 
 // components are what operations refer to.
