@@ -238,7 +238,7 @@ func (u *upload) keep(p []byte) error {
 		var ctx context.Context
 		ctx, u.abort = context.WithCancel(u.ctx)
 		u.path = persistence.NewBlobPath()
-		w, err := u.s.cfg.Blobs.Create(ctx, u.path)
+		w, err := u.s.cfg.Blobs.Create(ctx, u.s.cfg.Blobs.Kind(), u.path)
 		if err != nil {
 			return err
 		}

@@ -163,10 +163,15 @@ func ThumbnailPath(id protocol.FileID) string { return thumbnailFolder + id.Stri
 
 const thumbnailFolder = "thumbnails/"
 
-// Create writes new bytes. They are there when Close returns without an error,
-// all or none: when ctx ends before, nothing is left.
-func (b *Blobs) Create(ctx context.Context, path string) (io.WriteCloser, error) {
-	w, err := b.main.NewWriter(ctx, path, &blob.WriterOptions{
+// Create writes new bytes to the storage of a type. They are there when Close
+// returns without an error, all or none. When ctx ends before, a directory keeps
+// nothing, and a bucket may keep what no path leads to until it is told to clean up.
+func (b *Blobs) Create(ctx context.Context, kind, path string) (io.WriteCloser, error) {
+	bucket := b.bucket(kind)
+	if bucket == nil {
+		return nil, protocol.ErrFileUnsupported
+	}
+	w, err := bucket.NewWriter(ctx, path, &blob.WriterOptions{
 		ContentType: "application/octet-stream", BufferSize: blobPart, MaxConcurrency: blobParts,
 	})
 	if err != nil {
@@ -185,6 +190,48 @@ func (b *Blobs) Delete(ctx context.Context, kind, path string) error {
 		return oneLine(fmt.Errorf("delete blob: %w", err))
 	}
 	return nil
+}
+
+// StoredBlob is something in a storage.
+type StoredBlob struct {
+	Path     string
+	Modified time.Time
+}
+
+// List reads what is in a storage below a prefix, in pieces, until each
+// fails.
+func (b *Blobs) List(ctx context.Context, kind, prefix string, each func([]StoredBlob) error) error {
+	bucket := b.bucket(kind)
+	if bucket == nil {
+		return fmt.Errorf("list blobs: no storage of type %s", kind)
+	}
+	for token := blob.FirstPageToken; token != nil; {
+		page, next, err := bucket.ListPage(ctx, token, listedBlobs, &blob.ListOptions{Prefix: prefix})
+		if err != nil {
+			return oneLine(fmt.Errorf("list blobs: %w", err))
+		}
+		list := make([]StoredBlob, 0, len(page))
+		for _, o := range page {
+			list = append(list, StoredBlob{Path: o.Key, Modified: o.ModTime})
+		}
+		if err := each(list); err != nil {
+			return err
+		}
+		if token = next; len(token) == 0 {
+			break
+		}
+	}
+	return nil
+}
+
+const listedBlobs = 1000
+
+// Kinds are the storages that this server has.
+func (b *Blobs) Kinds() []string {
+	if b.kind == protocol.StorageLocal {
+		return []string{b.kind}
+	}
+	return []string{b.kind, protocol.StorageLocal}
 }
 
 // LocalPath is where the bytes are on this machine's disk, if they are there.

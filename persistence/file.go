@@ -175,9 +175,12 @@ func (db *DB) Video(ctx context.Context, id protocol.FileID) (protocol.FileGrant
 // FilePlace is a message that shows a file.
 type FilePlace struct {
 	Message protocol.MessageID
-	Channel *protocol.ChannelID
-	Group   *protocol.GroupID
+	Channel protocol.ChannelID // or
+	Group   protocol.GroupID
 }
+
+// In is the conversation of the message.
+func (p FilePlace) In() protocol.Place { return protocol.Place{Channel: p.Channel, Group: p.Group} }
 
 // SetThumbnail notes where the thumbnail of a file is; a NotFound when the file is
 // gone meanwhile.

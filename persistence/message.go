@@ -20,7 +20,7 @@ const messageColumns = `
 	m.spans,
 	r.emoji, r.users,
 	(SELECT string_agg(` + attachmentText + `, ',' ORDER BY a.position, a.id)
-		FROM message_attachment a JOIN file f ON f.id = a.file_id WHERE a.message_id = m.id)`
+		FROM message_attachment a JOIN file f ON f.id = a.file_id WHERE a.message_id = m.id AND f.deleted_at IS NULL)`
 
 // messageTable goes with messageColumns; reactions in the order in which they were made.
 const messageTable = ` FROM message m LEFT JOIN LATERAL (

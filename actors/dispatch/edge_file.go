@@ -50,7 +50,21 @@ func pathInput(name, value string) Input { return Input{Path: map[string]string{
 // again.
 func fileDelete(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
 	id := requestOf[protocol.DeleteFile](cmd).ID
-	return found(d.cfg.DB.DeleteFile(ctx, id, callerOf(cmd).UserID, protocol.InstantOf(time.Now())))
+	f, err := d.cfg.DB.DeleteFile(ctx, id, callerOf(cmd).UserID, protocol.InstantOf(time.Now()))
+	if err != nil || f.ResourceType != protocol.FileAttachment {
+		return found(f, err)
+	}
+	places, err := d.cfg.DB.FilePlaces(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range places {
+		in := p.In()
+		if _, err := d.cfg.Cluster.Ask(ctx, string(in.Kind()), in.ID().String(), &protocol.FileChanged{Message: p.Message}); err != nil {
+			d.log.Warn("a message does not know that its file is deleted", "message", p.Message, "error", err)
+		}
+	}
+	return &f, nil
 }
 
 func fileGet(ctx context.Context, d *Dispatcher, cmd any) (any, error) {

@@ -90,8 +90,20 @@ func newServer(ctx context.Context, cfg *config, keys *secrets, db *persistence.
 	}
 	s.indexer = persistence.StartSearchIndexer(db, s.writer)
 	chores := append(jobs.Chores(db), jobs.Chore{Name: "upload.expire", Schedule: "* * * * *", Do: s.expireUploads})
-	s.jobs, err = jobs.Start(ctx, jobs.Config{DB: db, Chores: chores, Log: log})
+	chores = append(chores, jobs.FileChores(db, s.blobs)...)
+	s.jobs, err = jobs.Start(ctx, jobs.Config{DB: db, Chores: chores, Log: log, Thumbnails: s.thumbnails()})
 	return s, err
+}
+
+// thumbnails are made where ffmpeg is.
+func (s *server) thumbnails() *jobs.Thumbnails {
+	t := &jobs.Thumbnails{Blobs: s.blobs, FFmpeg: jobs.FindFFmpeg(), Ready: func(_ context.Context, p persistence.FilePlace) {
+		s.node.Tell(string(p.In().Kind()), p.In().ID().String(), &protocol.FileChanged{Message: p.Message})
+	}}
+	if t.FFmpeg == "" {
+		s.log.Info("ffmpeg is not installed: videos get no thumbnails")
+	}
+	return t
 }
 
 // expireUploads has the owners of messages end the wait for uploads that do not
@@ -250,6 +262,7 @@ func (s *server) openEdges(keys *secrets) error {
 	health := []httpapi.HealthPart{{Name: "database", Check: s.db.Ping}, {Name: "redis", Check: shared}}
 	s.http = httpapi.New(httpapi.Config{
 		Do: s.ops.Do, Gate: s.gate, DB: s.db, Debug: s.cfg.debugPanel, Blobs: s.blobs, Files: links,
+		VideoStored: func(ctx context.Context, id protocol.FileID) error { return s.jobs.Thumbnail(ctx, id) },
 		EndSockets: func(ctx context.Context, user protocol.UserID, end protocol.EndSessions) error {
 			_, err := s.node.Ask(ctx, string(protocol.KindUser), user.String(), &end)
 			return err

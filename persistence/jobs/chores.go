@@ -33,6 +33,15 @@ func Chores(db *persistence.DB) []Chore {
 	}
 }
 
+// FileChores is the scheduled work on the bytes of files.
+func FileChores(db *persistence.DB, blobs *persistence.Blobs) []Chore {
+	s := &persistence.FileSweeper{DB: db, Blobs: blobs}
+	return []Chore{
+		{"file.sweep", "*/10 * * * *", s.SweepDeleted},
+		{"file.orphans", "20 4 * * *", s.SweepOrphans},
+	}
+}
+
 // whole makes a step of work that is done in one go.
 func whole(do func(context.Context, protocol.Instant) error) func(context.Context, protocol.Instant) (bool, error) {
 	return func(ctx context.Context, now protocol.Instant) (bool, error) { return false, do(ctx, now) }

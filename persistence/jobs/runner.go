@@ -32,6 +32,9 @@ type Config struct {
 	Chores []Chore
 	Log    *slog.Logger // nil: silent
 
+	// Thumbnails of videos; nil: none are made, and nobody asks for them.
+	Thumbnails *Thumbnails
+
 	// RescueAfter is how long a job runs before its node counts as dead; six minutes when zero.
 	// Nothing may run for longer.
 	RescueAfter time.Duration
@@ -39,7 +42,8 @@ type Config struct {
 
 // Runner works chores on this node and, while it is elected, says when they are due.
 type Runner struct {
-	client *river.Client[pgx.Tx]
+	client     *river.Client[pgx.Tx]
+	thumbnails *Thumbnails
 }
 
 // Start takes part in the cluster's scheduled work. Migrate must have run.
@@ -57,6 +61,12 @@ func Start(ctx context.Context, cfg Config) (*Runner, error) {
 		rc.PeriodicJobs = append(rc.PeriodicJobs, river.NewPeriodicJob(schedule, announce(c, schedule),
 			&river.PeriodicJobOpts{ID: c.Name, RunOnStart: true})) // to make up for what was missed
 	}
+	if t := cfg.Thumbnails; t != nil {
+		river.AddWorker(rc.Workers, &painter{Thumbnails: *t, db: cfg.DB, log: cfg.Log})
+		if t.FFmpeg != "" {
+			rc.Queues[thumbnailQueue] = river.QueueConfig{MaxWorkers: 1}
+		}
+	}
 	client, err := river.NewClient(riverpgxv5.New(cfg.DB.Pool()), rc)
 	if err != nil {
 		return nil, fmt.Errorf("configure scheduled work: %w", err)
@@ -65,7 +75,7 @@ func Start(ctx context.Context, cfg Config) (*Runner, error) {
 	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
 		return nil, fmt.Errorf("start scheduled work: %w", err)
 	}
-	return &Runner{client: client}, nil
+	return &Runner{client: client, thumbnails: cfg.Thumbnails}, nil
 }
 
 func riverConfig(cfg Config) *river.Config {
