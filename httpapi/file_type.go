@@ -90,8 +90,8 @@ func fits(kind string, head []byte) bool {
 	switch kind {
 	case "image/svg+xml": // behind a long comment
 		return text && bytes.Contains(head, []byte("<svg"))
-	case "audio/mpeg": // a frame without a tag before it
-		return len(head) > 1 && head[0] == 0xff && head[1]&0xe0 == 0xe0
+	case "audio/mpeg": // a tag, or a frame without one
+		return bytes.HasPrefix(head, []byte("ID3")) || len(head) > 1 && head[0] == 0xff && head[1]&0xe0 == 0xe0
 	default:
 		return false
 	}

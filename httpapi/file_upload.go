@@ -113,14 +113,19 @@ type upload struct {
 }
 
 // receive reads the parts: the file, and fields before or behind it.
-func (u *upload) receive() error {
+func (u *upload) receive() (err error) {
 	if kind, _ := mediaType(u.x.r); kind != "multipart/form-data" {
 		return protocol.ErrFileRequired
 	}
 	rc := http.NewResponseController(u.x.w)
 	body := &paced{r: u.x.r.Body, rc: rc, budget: maxBetween, step: u.s.uploadStep}
 	defer func() {
-		_ = rc.SetReadDeadline(time.Time{}) // or it would end what is done with the bytes
+		var end time.Time // a deadline would end what is done with the bytes
+		if err != nil {   // what still comes is not waited for
+			end = time.Now().Add(u.s.uploadStep)
+			u.x.w.Header()["Connection"] = []string{"close"}
+		}
+		_ = rc.SetReadDeadline(end)
 		_ = rc.SetWriteDeadline(time.Now().Add(writeTimeout))
 	}()
 	u.x.r.Body = io.NopCloser(body)
