@@ -22,7 +22,7 @@ run: postgres build ## install what is missing, build and start the server on 12
 	@exec bin/rookery serve
 
 .PHONY: test
-test: postgres redis node build ## install what is missing and run every test
+test: postgres redis node ffmpeg versitygw build ## install what is missing and run every test
 	$(GO_TEST) ./...
 
 .PHONY: check
@@ -60,6 +60,13 @@ postgres:
 	$(call need,initdb,/usr/lib/postgresql/*/bin/initdb /opt/homebrew/opt/postgresql*/bin/initdb /usr/local/opt/postgresql*/bin/initdb,postgresql)
 redis:
 	$(call need,redis-server,/usr/bin/redis-server,redis-server)
+.PHONY: ffmpeg versitygw
+ffmpeg: ## for the tests of thumbnails
+	$(call need,ffmpeg,/usr/bin/ffmpeg,ffmpeg)
+versitygw: bin/versitygw ## an S3 server for the tests of files in buckets
+bin/versitygw: persistence/testdata/versitygw/go.mod
+	cd persistence/testdata/versitygw && go build -o $(CURDIR)/$@ github.com/versity/versitygw/cmd/versitygw
+	@touch $@
 node: cmd/rookery/testdata/client/node_modules
 	$(call need,node,/usr/bin/node,nodejs npm)
 

@@ -1,6 +1,6 @@
 // Package httpapi is the HTTP edge: the routes of the operations table through
 // one generic endpoint, and the few that are truly about HTTP: login sessions
-// with their cookies, health, the front page, and the upgrade to a websocket.
+// with their cookies, health, the front page, files, and the upgrade to a websocket.
 //
 // It owns the conventions of the REST contract: the order of processing, error
 // bodies, CORS and security headers, rate limits, entity tags, body limits, and
@@ -27,6 +27,16 @@
 //   - Rate limits are kept per route and user, or per route and address for those
 //     who are nobody (IPv6: the /64), in Redis when there is one, so that nodes
 //     share them. When Redis fails, each node limits on its own (2026-11).
+//   - Files: their bytes go to the storage while they are hashed, under a name that nobody can
+//     guess; the row comes last and takes them from the quota in the same statement. So nothing is
+//     ever shown that is not complete, and what a crash leaves is bytes without a row, which a
+//     sweep finds. The content has to fit the type that the client gave; a picture's header is
+//     read, and nothing is decoded. Metadata in pictures stays (2026-11).
+//   - Who may have a file is read from the rows of members in one statement on every request: they
+//     are committed before whoever changed them is answered, and there is nothing to take back. For
+//     uploads the owner of the message or community is asked (2026-11).
+//   - net/http answers ranges; what RFC 9110 lets a server ignore (other units, nonsense, more than
+//     16 ranges) is taken away before (2026-11).
 //   - Entity tags cost one hash of a body that is in memory anyway; they are made
 //     for GET only (2026-11).
 package httpapi

@@ -57,6 +57,10 @@
 //
 // # Decisions
 //
+//   - Triggers of table file count what a user stores: uploads, edits, deletions, purges and the end
+//     of accounts all mark or delete rows, and each would have had to give bytes back. (2026-11)
+//   - Bytes of files through gocloud.dev/blob: one interface over disk, S3, Azure and GCS. What was
+//     stored on disk before there was a bucket is still served from there. (2026-11)
 //   - Leases in a table, checked under a shared row lock in the writing transaction, instead of
 //     advisory locks or a consensus service: the check and the rows commit together, so there
 //     is no moment in which a paused owner could slip in. Costs one row lock per owner and

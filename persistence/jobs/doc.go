@@ -32,6 +32,9 @@
 //
 //   - Unique due times instead of a cluster-wide lock around each run: a lock says who runs now,
 //     not whether it has been done (2026-11).
+//   - Pictures of videos are jobs in a queue that only nodes with ffmpeg work, one at a time. The
+//     program may read local files of a few containers only, and is bounded in time, memory and
+//     output; what it can't read has no picture (2026-11).
 //   - A schema of its own: river's tables are migrated by river, after and apart from ours, under
 //     the same advisory lock (2026-11).
 //   - What river logs is shown as warnings at most: its trouble is that of the database, which is
