@@ -14,6 +14,14 @@ type PresenceOf struct {
 // AskOnline asks a user actor whether its user is online. Answered with *IsOnline.
 type AskOnline struct{}
 
+// AskPresence asks a community how many of its members are online. Answered with
+// *PresenceScope.
+type AskPresence struct{}
+
+// Stirred tells a connection that the members of a community, or their presence,
+// changed.
+type Stirred struct{ Topic Topic }
+
 // IsOnline answers AskOnline.
 type IsOnline struct {
 	Online bool `json:"o"`
@@ -27,5 +35,6 @@ var PresenceGet = Define[GetPresence, PresenceOf](Operation{
 
 var (
 	_ = wired[AskOnline]("askOnline")
+	_ = wired[AskPresence]("askPresence")
 	_ = wired[IsOnline]("isOnline")
 )

@@ -115,6 +115,7 @@ func New(cfg Config) *turn.Kind[State] {
 
 	turn.OnMessage(k, (*State).answerAccess)
 	turn.OnMessage(k, (*State).memberPresence)
+	turn.OnMessage(k, (*State).askPresence)
 	turn.OnMessage(k, (*State).sweepOnline)
 	return k
 }

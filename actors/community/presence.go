@@ -42,6 +42,10 @@ func (s *State) memberPresence(t turn.Turn, m *protocol.MemberPresence) (turn.Ou
 	return out, nil
 }
 
+func (s *State) askPresence(turn.Turn, *protocol.AskPresence) (turn.Outcome, error) {
+	return turn.Outcome{Reply: s.scope(false)}, nil
+}
+
 func (s *State) scope(changed bool) *protocol.PresenceScope {
 	return &protocol.PresenceScope{Online: len(s.online), Quiet: len(s.online) > s.cfg.QuietAbove, Changed: changed}
 }

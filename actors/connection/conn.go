@@ -60,6 +60,7 @@ type conn struct {
 	beaten   int64 // when presence was renewed last
 	full     int64 // bucket of native frames
 	work     requests
+	windows  map[protocol.CommunityID]*window
 	leaving  *farewell // a drain that waits for answers
 	pending  *pending  // nil after the login
 }
@@ -170,6 +171,10 @@ func (c *conn) receive(ctx actor.Context) {
 		c.revoked(m.Reason)
 	case *drain:
 		c.drain(m.farewell)
+	case *protocol.Stirred:
+		c.stirred(m)
+	case *counted:
+		c.counted(m)
 	case *opened:
 		c.opened()
 	case *taken:
@@ -388,7 +393,10 @@ func (c *conn) answered(m *answered) {
 	if m.who != nil && c.who != nil {
 		c.who, c.mark = m.who, m.mark
 	}
-	if !c.gone {
+	if w := m.request.window; w != nil {
+		c.read(w, m.result, m.err)
+	}
+	if !c.gone && !m.request.inner {
 		if m.err != nil {
 			c.codec.failed(c, m.request, c.srv.shown(m.err, m.request, c.who))
 		} else {

@@ -49,6 +49,8 @@ func (native) receive(c *conn, data []byte, weight int32) bool {
 		c.focus(&r)
 	case rookeryws.OpTypingStart, rookeryws.OpTypingStop, rookeryws.OpPresence:
 		c.notice(&r)
+	case rookeryws.OpWindow:
+		return c.window(&r, weight)
 	default:
 		return c.call(&r, weight)
 	}

@@ -14,6 +14,8 @@ type request struct {
 	id     int64           // the client's number for the answer
 	wants  bool            // the client wants an answer
 	weight int32           // of the frame, returned when the request is done
+	window *window         // that the answer fills; nil: none
+	inner  bool            // nobody asked for it
 
 	running   bool
 	delivered atomic.Bool // it is in the mailbox of its actor: what follows will be behind it

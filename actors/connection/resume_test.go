@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -361,4 +362,63 @@ func TestStorm(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// A window tells which of its rows changed, and how many are online.
+func TestWindows(t *testing.T) {
+	w := newWorld(t)
+	u := newUser()
+	community := protocol.CommunityID(protocol.NewID[struct{}]())
+	topic := protocol.CommunityTopic(community)
+	rows := `[{"m":1},{"m":2},{"m":3}]`
+	w.change(func() { w.rooms[u] = []protocol.Topic{topic}; w.online = 2 })
+	w.do = func(op *protocol.Operation, _ protocol.Caller, body json.RawMessage) (any, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if want := fmt.Sprintf(`{"after":"","communityId":"%s","limit":50}`, community); op != &protocol.MemberList.Operation || string(body) != want {
+			t.Errorf("%s %s", op.Name, body)
+		}
+		if rows == "" {
+			return nil, protocol.ErrForbidden
+		}
+		return json.RawMessage(rows), nil
+	}
+	c, _ := hello(t, w.nodes[0], u)
+	// both waits for two frames that have no order.
+	both := func(want ...string) {
+		t.Helper()
+		for range want {
+			got := c.next()
+			i := slices.Index(want, got)
+			if i < 0 {
+				t.Fatalf("got %s, want %s", got, want)
+			}
+			want[i] = ""
+		}
+	}
+	stir := func(name string) string {
+		w.publish(protocol.Fanout{Event: protocol.Event{Name: name, Topics: []protocol.Topic{topic}}})
+		return name
+	}
+	id := community.String()
+	c.send(fmt.Sprintf(`{"id":1,"op":"member.window","d":{"communityId":"%s","count":50}}`, id))
+	both(`{"id":1,"ok":`+rows+`}`, `{"ev":"presence.count","d":{"communityId":"`+id+`","online":2}}`)
+	w.change(func() { rows = `[{"m":1},{"m":"two"}]`; w.online = 3 })
+	both(`{"n":1,"ev":"`+stir("roleAssigned")+`"}`,
+		`{"ev":"memberWindow","d":{"communityId":"`+id+`","count":2,"rows":[{"index":1,"row":{"m":"two"}}]}}`,
+		`{"ev":"presence.count","d":{"communityId":"`+id+`","online":3}}`)
+	w.change(func() { rows = `[{"m":1}]` })
+	both(`{"n":2,"ev":"`+stir("userKicked")+`"}`, `{"ev":"memberWindow","d":{"communityId":"`+id+`","count":1,"rows":[]}}`) // within the second: it waits
+	w.change(func() { rows = "" })
+	both(`{"n":3,"ev":"` + stir("userOffline") + `"}`)
+	c.send(fmt.Sprintf(`{"id":2,"op":"member.window","d":{"communityId":"%s","count":0}}`, id))
+	both(`{"id":2,"ok":null}`)
+	for _, d := range []string{`{}`, `{"communityId":"x"}`, `{"communityId":"` + id + `","count":101}`, `{"communityId":"` + id + `","count":-1}`} {
+		c.send(`{"id":3,"op":"member.window","d":` + d + `}`)
+		if got := c.next(); !strings.HasPrefix(got, `{"id":3,"err":{"code":"`) {
+			t.Errorf("%s: %s", d, got)
+		}
+	}
+	c.send(`{"id":4,"op":"ping"}`)
+	both(`{"ev":"pong"}`)
 }

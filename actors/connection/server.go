@@ -25,6 +25,7 @@ type Relay interface {
 	Resume(s *socket.Socket, who *protocol.Caller, greeting []byte, taken *protocol.SessionTaken, done func())
 	Park(s *socket.Socket, who *protocol.Caller)
 	Look(s *socket.Socket, who *protocol.Caller, f protocol.Focus)
+	Watch(s *socket.Socket, who *protocol.Caller, topics []protocol.Topic)
 	Ack(s *socket.Socket, who *protocol.Caller, n int64)
 	Take(s *socket.Socket, who *protocol.Caller, m *protocol.TakeSession, done func(*protocol.SessionTaken))
 	Unsubscribe(s *socket.Socket, who *protocol.Caller)

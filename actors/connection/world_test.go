@@ -49,6 +49,7 @@ type world struct {
 	pruned   map[string]map[string]bool
 	typed    []protocol.Typing
 	serial   uint64
+	online   int // members of any community
 	grafts   int
 	grafting chan struct{} // when set, grafts wait until it is closed
 	do       func(op *protocol.Operation, who protocol.Caller, body json.RawMessage) (any, error)
@@ -250,6 +251,10 @@ func (w *world) channel(id string, ctx actor.Context) {
 			w.change(func() { delete(w.pruned[id], m.Node); w.grafts++ })
 			reply(&protocol.Done{}, nil)
 		}()
+	case *protocol.AskPresence:
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		cluster.Reply(ctx, &protocol.PresenceScope{Online: w.online})
 	case *protocol.Typing:
 		w.change(func() { w.typed = append(w.typed, *m) })
 	}

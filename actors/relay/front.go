@@ -59,6 +59,8 @@ func (f *front) Receive(ctx actor.Context) {
 		f.from(m.socket, m.user, m)
 	case *look:
 		f.from(m.socket, m.user, m)
+	case *watch:
+		f.from(m.socket, m.user, m)
 	case *ack:
 		f.from(m.socket, m.user, m)
 	case *take:

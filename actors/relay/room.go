@@ -36,6 +36,7 @@ type seat struct {
 	places []place
 	early  *[]*delivery // before the greeting; nil: none
 	view   *view        // nil: it gets what its rooms get
+	watch  *[]watched   // nil: nothing
 	past   *past        // nil: it is where it began
 	base   uint64       // position at which it began
 	n      int64        // number of its last event

@@ -39,9 +39,10 @@ type shard struct {
 	echo    *time.Timer
 	echoing bool
 
-	hints   []*seat // that wait to be told of channels which they don't look at
-	hinter  *time.Timer
-	hinting bool
+	hints    []*seat // that wait to be told of channels which they don't look at
+	watchers []*seat // that wait to be told of communities which they watch
+	hinter   *time.Timer
+	hinting  bool
 
 	sweeper  *time.Timer
 	sweeping bool
@@ -113,6 +114,9 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.acknowledged(m)
 	case *hintTick:
 		s.tellHints(socket.Now())
+		s.tellWatchers(socket.Now())
+	case *watch:
+		s.watch(ctx, m)
 	case *typing:
 		s.typing(m)
 	case *protocol.Rooms:
@@ -156,6 +160,9 @@ func (s *shard) deliver(d *delivery) {
 		}
 		if seat.past != nil && seat.past.begun.heard(d) {
 			return
+		}
+		if seat.watch != nil {
+			s.stir(seat, d, now)
 		}
 		if seat.open && seat.view != nil && s.passive(seat, d, now) {
 			return

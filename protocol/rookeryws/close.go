@@ -17,6 +17,7 @@ const (
 	MaxFocus     = 20               // channels in focus
 	MaxResumeAt  = 1000             // channel positions in a hello
 	MaxOp        = 64               // bytes of an operation name
+	MaxWindow    = 100              // members in a window
 )
 
 // Close codes of the protocol.

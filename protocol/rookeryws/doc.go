@@ -38,6 +38,7 @@
 //	typing.start     {"channelId":"<id>"} or {"directMessageGroupId":"<id>"}
 //	typing.stop      the same
 //	presence.online  {"idle":false}
+//	member.window    {"communityId":"<id>","after":"","count":50}: see Windows
 //
 // # Events
 //
@@ -57,6 +58,18 @@
 //	S {"n":8,"ev":"unread","ch":"channel:<id>","d":{"lastSeq":90,"unread":3,"mentions":1}}
 //
 // Typing is heard in mode "all", and in "focused" for the channels in focus.
+//
+// # Windows
+//
+// member.window is answered like member.list, with at most 100 members behind the
+// place that after names. From then on, until the socket ends or count 0 closes
+// the window, changes of its rows come at most once a second, and with them how
+// many members are online. These have no n: after resuming a client opens its
+// windows again. In communities so large that nobody is told who comes and goes,
+// neither are windows.
+//
+//	S {"ev":"memberWindow","d":{"communityId":"<id>","count":50,"rows":[{"index":3,"row":{}}]}}
+//	S {"ev":"presence.count","d":{"communityId":"<id>","online":7}}
 //
 // # Resuming
 //

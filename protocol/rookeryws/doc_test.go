@@ -37,14 +37,14 @@ func TestDescription(t *testing.T) {
 			t.Errorf("close code %d is %q, described as %q", code, reason, line)
 		}
 	}
-	for _, op := range []string{OpHello, OpPing, OpAck, OpFocus, OpTypingStart, OpTypingStop, OpPresence} {
+	for _, op := range []string{OpHello, OpPing, OpAck, OpFocus, OpTypingStart, OpTypingStop, OpPresence, OpWindow} {
 		if !regexp.MustCompile(`\n(//)?\t` + regexp.QuoteMeta(op) + `\s`).MatchString(text) {
 			t.Errorf("operation %s is not described", op)
 		}
 	}
 	for _, part := range []string{
 		Subprotocol, fmt.Sprintf("%d bytes towards the server", MaxFrame), fmt.Sprintf("within %.0f seconds", HelloTimeout.Seconds()),
-		fmt.Sprintf("at most %d channels", MaxFocus), fmt.Sprintf("(at most %d)", MaxResumeAt),
+		fmt.Sprintf("at most %d members", MaxWindow), fmt.Sprintf("at most %d channels", MaxFocus), fmt.Sprintf("(at most %d)", MaxResumeAt),
 		string(ResetExpired), string(ResetOverflow), string(ResetUnknown), `mode "` + string(ModeAll) + `"`, `mode "` + string(ModeFocused) + `"`,
 	} {
 		if !strings.Contains(text, part) {
@@ -66,6 +66,7 @@ func TestDescription(t *testing.T) {
 	}
 	for _, frame := range []string{
 		string(AppendResumed(nil, "s_..", 17)), string(AppendReset(nil, ResetExpired)), PongFrame,
+		string(AppendNotice(nil, "presence.count", []byte(`{"communityId":"<id>","online":7}`))),
 		string(AppendEventTail(AppendEventHead(nil, 4712), Event{Name: "newMessage", Stream: "channel:<id>", Epoch: 3, Seq: 42, D: []byte(`{"message":{}}`)})),
 		string(AppendEventTail(AppendEventHead(nil, 8), Event{Name: "unread", Stream: "channel:<id>", Seq: -1, D: []byte(`{"lastSeq":90,"unread":3,"mentions":1}`)})),
 	} {

@@ -125,6 +125,16 @@ func AppendResumed(dst []byte, session string, replayed int) []byte {
 	return append(dst, "}}"...)
 }
 
+// AppendNotice appends an event that has no number: it is not part of the session
+// and does not come again.
+func AppendNotice(dst []byte, name string, d json.RawMessage) []byte {
+	dst = append(dst, `{"ev":`...)
+	dst = jsontext.AppendString(dst, name)
+	dst = append(dst, `,"d":`...)
+	dst = appendRaw(dst, d)
+	return append(dst, '}')
+}
+
 // ResetReason says why a session could not be continued.
 type ResetReason string
 

@@ -17,6 +17,7 @@ const (
 	OpTypingStart = "typing.start"
 	OpTypingStop  = "typing.stop"
 	OpPresence    = "presence.online"
+	OpWindow      = "member.window"
 )
 
 // Request is one frame from a client.
