@@ -98,6 +98,18 @@ GET /api/messages/channel/{channelId}/around/{messageId} 200 ?limit
 GET /api/messages/group/{groupId}/around/{messageId} 200 ?limit
 POST /api/messages/{id}/attachments 201
 GET /api/messages/search/group/{groupId} 200 ?q,limit,offset,authorId,hasAttachment,fileType,after,before
+GET /api/direct-messages 200
+POST /api/direct-messages 201
+GET /api/direct-messages/{id} 200
+POST /api/direct-messages/{id}/members 201
+DELETE /api/direct-messages/{id}/members/me 204
+GET /api/direct-messages/{id}/messages 200
+POST /api/threads/{parentMessageId}/replies 201
+GET /api/threads/{parentMessageId}/replies 200 ?limit,continuationToken
+GET /api/threads/{parentMessageId}/metadata 200
+POST /api/threads/{parentMessageId}/subscribe 204
+DELETE /api/threads/{parentMessageId}/subscribe 204
+GET /api/messages/group/{groupId} 200 ?limit,continuationToken,direction
 GET /api/messages/search/channel/{channelId} 200 ?q,limit,offset,authorId,hasAttachment,fileType,after,before
 GET /api/messages/search/community/{communityId} 200 ?q,limit,offset,channelId,authorId,hasAttachment,fileType,after,before
 DELETE /api/moderation/ban/{communityId}/{userId} 200

@@ -39,6 +39,8 @@ var (
 			OR f.uploaded_by = $1 AND f.user_id IS NULL AND f.community_id IS NULL AND f.message_id IS NULL
 				AND NOT EXISTS (SELECT FROM message_attachment a WHERE a.file_id = f.id)`)
 
+	selectOwnGroups = query(`SELECT group_id FROM direct_message_group_member WHERE user_id = $1 ORDER BY group_id`)
+
 	deleteUser = query(`DELETE FROM app_user WHERE id = $1`)
 )
 
@@ -126,21 +128,33 @@ func (db *DB) DetachMessages(ctx context.Context, user protocol.UserID) (more bo
 	return true, nil
 }
 
+// LeftBehind is what a deleted account was a member of.
+type LeftBehind struct {
+	Communities []protocol.CommunityID
+	Groups      []protocol.GroupID // of direct messages
+}
+
 // DeleteUser deletes an account whose deletion has begun, in one fenced
-// transaction, and returns the communities that it was a member of. Messages
+// transaction, and returns what it was a member of. Groups that nobody is left in
+// go with it. Messages
 // that came meanwhile lose their author with it; its own files are marked as
 // deleted. An account that is gone already is no error.
-func (db *DB) DeleteUser(ctx context.Context, owner Owner, user protocol.UserID, at protocol.Instant) ([]protocol.CommunityID, error) {
-	var left []protocol.CommunityID
+func (db *DB) DeleteUser(ctx context.Context, owner Owner, user protocol.UserID, at protocol.Instant) (LeftBehind, error) {
+	var left LeftBehind
 	err := db.Fenced(ctx, owner, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockLeaving, user); err != nil {
 			return err
 		}
 		b := &pgx.Batch{}
-		queueList(b, &left, pgx.RowTo[protocol.CommunityID], selectCommunityIDs, user)
+		queueList(b, &left.Communities, pgx.RowTo[protocol.CommunityID], selectCommunityIDs, user)
+		queueList(b, &left.Groups, pgx.RowTo[protocol.GroupID], selectOwnGroups, user)
 		b.Queue(abandonFiles, user, at)
 		b.Queue(deleteUser, user)
-		return tx.SendBatch(ctx, b).Close()
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, dropEmptyGroups, left.Groups, at)
+		return err
 	})
 	return left, shown(err, "delete user")
 }

@@ -73,6 +73,9 @@ func messageArgs(rows []Row) []any {
 
 // Statement implements Row.
 func (r *MessageRow) Statement() *Statement {
+	if r.Message.ParentMessageID != nil {
+		return insertReplies
+	}
 	if names(r.Message.Spans) {
 		return insertMentioning
 	}
@@ -179,7 +182,7 @@ type AttachedRow struct {
 
 var insertAttachments = newStatement(Statement{
 	Name:  "insert attachments",
-	Stage: 2,
+	Stage: 3,
 	SQL: `
 	INSERT INTO message_attachment (id, message_id, file_id, position)
 	SELECT n.id, m.id, f.id,

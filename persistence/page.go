@@ -61,14 +61,19 @@ func pageQuery(in protocol.Place, g protocol.PageGrant) (string, []any) {
 	}
 }
 
-// collectPage writes the rows one behind the other and puts them into the order
-// of a page, newest first.
+// collectPage puts the rows into the order of a page of history, newest first.
 func collectPage(rows pgx.Rows, in protocol.Place, g protocol.PageGrant) (*StoredPage, error) {
+	return collectRows(rows, "messages", in, g.Limit, g.Newer)
+}
+
+// collectRows writes the rows one behind the other, or in reverse order, as a
+// page.
+func collectRows(rows pgx.Rows, list string, in protocol.Place, limit int, reverse bool) (*StoredPage, error) {
 	defer rows.Close()
 	page := &StoredPage{}
 	var r messageScan
-	texts := make([]byte, 0, 1024*g.Limit)
-	ends := make([]int, 0, g.Limit)
+	texts := make([]byte, 0, 1024*limit)
+	ends := make([]int, 0, limit)
 	fields := r.fields()
 	last := int64(0)
 	for rows.Next() {
@@ -79,7 +84,7 @@ func collectPage(rows pgx.Rows, in protocol.Place, g protocol.PageGrant) (*Store
 			page.Low, page.High = r.m.Seq, r.m.Seq
 		}
 		page.Low, page.High = min(page.Low, r.m.Seq), max(page.High, r.m.Seq)
-		if page.More = len(ends) == g.Limit; !page.More {
+		if page.More = len(ends) == limit; !page.More {
 			texts = r.appendJSON(texts)
 			ends, last = append(ends, len(texts)), r.m.Seq
 		}
@@ -87,13 +92,14 @@ func collectPage(rows pgx.Rows, in protocol.Place, g protocol.PageGrant) (*Store
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	b := append(make([]byte, 0, len(texts)+len(ends)+128), `{"messages":[`...)
+	b := append(make([]byte, 0, len(texts)+len(ends)+128), `{"`...)
+	b = append(append(b, list...), `":[`...)
 	for i := range ends {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		n := i
-		if g.Newer {
+		if reverse {
 			n = len(ends) - 1 - i
 		}
 		from := 0

@@ -17,8 +17,12 @@ var (
 
 	selectDeadCommunity = query(`SELECT id FROM community WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id LIMIT 1`)
 
+	selectDeadGroup = query(`SELECT id FROM direct_message_group WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id LIMIT 1`)
+
 	// The newest first: replies before what they reply to.
 	selectDeadMessages = query(`SELECT id FROM message WHERE channel_id = $1 ORDER BY seq DESC LIMIT $2`)
+
+	selectDeadDirectMessages = query(`SELECT id FROM message WHERE direct_message_group_id = $1 ORDER BY seq DESC LIMIT $2`)
 
 	// A row of a file goes when its bytes have gone: it must not go with its
 	// message.
@@ -34,12 +38,18 @@ var (
 
 	purgeDeadChannel = query(`DELETE FROM channel WHERE id = $1`)
 
+	purgeDeadGroup = query(`DELETE FROM direct_message_group WHERE id = $1`)
+
 	purgeDeadCommunity = query(`DELETE FROM community WHERE id = $1`)
 )
 
-// channelRows and communityRows are what may be many of a channel or a
-// community, besides messages.
+// channelRows, groupRows and communityRows are what may be many of a channel, a
+// direct message group or a community, besides messages.
 var (
+	groupRows = []string{
+		query(`DELETE FROM notification WHERE id IN (SELECT id FROM notification WHERE direct_message_group_id = $1 LIMIT $2)`),
+		query(`DELETE FROM read_receipt WHERE id IN (SELECT id FROM read_receipt WHERE direct_message_group_id = $1 LIMIT $2)`),
+	}
 	channelRows = []string{
 		query(`DELETE FROM notification WHERE id IN (SELECT id FROM notification WHERE channel_id = $1 LIMIT $2)`),
 		query(`DELETE FROM read_receipt WHERE id IN (SELECT id FROM read_receipt WHERE channel_id = $1 LIMIT $2)`),
@@ -59,7 +69,7 @@ var (
 	}
 )
 
-// PurgeDeleted removes a piece of what deleted channels and communities left: at
+// PurgeDeleted removes a piece of what deleted channels, groups and communities left: at
 // most limit rows of one table with what hangs on them. Files are marked as
 // deleted, their bytes are not its business. It reports whether there is more:
 // whoever runs it calls again until there is none. Several may run at once.
@@ -67,10 +77,17 @@ func (db *DB) PurgeDeleted(ctx context.Context, limit int) (more bool, err error
 	var channel protocol.ChannelID
 	err = db.pool.QueryRow(ctx, selectDeadChannel).Scan(&channel)
 	if err == nil {
-		return true, oneLineOf("purge channel", db.purgeChannel(ctx, channel, limit))
+		return true, oneLineOf("purge channel", db.purgeMessages(ctx, channel, limit, selectDeadMessages, channelRows, purgeDeadChannel))
 	}
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return false, oneLineOf("look for deleted channels", err)
+	}
+	group, err := oneOf[protocol.GroupID](ctx, db, selectDeadGroup)
+	if err != nil || !group.IsZero() {
+		if err == nil {
+			err = db.purgeMessages(ctx, group, limit, selectDeadDirectMessages, groupRows, purgeDeadGroup)
+		}
+		return err == nil, oneLineOf("purge direct message group", err)
 	}
 	var community protocol.CommunityID
 	err = db.pool.QueryRow(ctx, selectDeadCommunity).Scan(&community)
@@ -90,13 +107,15 @@ func oneLineOf(doing string, err error) error {
 	return oneLine(fmt.Errorf("%s: %w", doing, err))
 }
 
-func (db *DB) purgeChannel(ctx context.Context, id protocol.ChannelID, limit int) error {
-	messages, err := listRows(ctx, db, "list messages to purge", pgx.RowTo[protocol.MessageID], selectDeadMessages, id, limit)
+// purgeMessages deletes some messages of a conversation or, when there are none,
+// what else hangs on it and in the end the conversation.
+func (db *DB) purgeMessages(ctx context.Context, id any, limit int, dead string, tables []string, last string) error {
+	messages, err := listRows(ctx, db, "list messages to purge", pgx.RowTo[protocol.MessageID], dead, id, limit)
 	if err != nil {
 		return err
 	}
 	if len(messages) == 0 {
-		return db.purgeRows(ctx, channelRows, purgeDeadChannel, id, limit)
+		return db.purgeRows(ctx, tables, last, id, limit)
 	}
 	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		b := &pgx.Batch{}

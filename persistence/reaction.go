@@ -14,7 +14,7 @@ type ReactionRow struct {
 
 var insertReactions = newStatement(Statement{
 	Name:  "insert reactions",
-	Stage: 2,
+	Stage: 3,
 	SQL: `
 	INSERT INTO message_reaction (id, message_id, emoji, user_id, created_at)
 	SELECT n.id, m.id, n.emoji, u.id, n.at

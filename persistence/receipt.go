@@ -25,7 +25,7 @@ var (
 func newReceiptStatement(name, column, table string) *Statement {
 	return newStatement(Statement{
 		Name:  name,
-		Stage: 3,
+		Stage: 4,
 		SQL: `
 	INSERT INTO read_receipt AS old (id, user_id, ` + column + `, last_read_message_id, last_read_seq, last_read_sent_at, last_read_at)
 	SELECT DISTINCT ON (n.user_id, n.place_id) n.id, n.user_id, n.place_id, m.id, n.seq, n.sent_at, n.at

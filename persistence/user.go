@@ -30,17 +30,20 @@ var (
 		WHERE m.user_id = $1 AND c.deleted_at IS NULL AND (NOT c.is_private
 			OR EXISTS (SELECT FROM channel_membership cm WHERE cm.user_id = m.user_id AND cm.channel_id = c.id))
 		UNION ALL
-		SELECT 4, group_id FROM direct_message_group_member WHERE user_id = $1
+		SELECT 4, m.group_id FROM direct_message_group_member m WHERE m.user_id = $1
 		UNION ALL
 		SELECT 5, g.id FROM alias_group_member a JOIN alias_group g ON g.id = a.alias_group_id
 		JOIN membership m ON m.community_id = g.community_id AND m.user_id = a.user_id
 		JOIN community c ON c.id = g.community_id
 		WHERE a.user_id = $1 AND c.deleted_at IS NULL`)
 
-	// What Topics depends on besides the user's own memberships: it changes
-	// whenever a channel of his communities opens, closes or goes.
+	// What Topics depends on besides what the user's actor is told: it changes
+	// whenever a channel of his communities opens, closes or goes, and when he
+	// comes into a direct message group or goes out of one.
 	selectRoomsVersion = query(`
-		SELECT coalesce(sum(c.rooms_version + 1), 0) FROM membership m JOIN community c ON c.id = m.community_id
+		SELECT coalesce(sum(c.rooms_version + 1), 0)::bigint # (
+			SELECT coalesce(bit_xor(uuid_hash_extended(g.id, 0)), 0) FROM direct_message_group_member g WHERE g.user_id = $1)
+		FROM membership m JOIN community c ON c.id = m.community_id
 		WHERE m.user_id = $1 AND c.deleted_at IS NULL`)
 
 	// Registrations and set-up take this lock one after the other: who is the

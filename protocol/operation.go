@@ -85,6 +85,7 @@ const (
 	GroupMessages EventGroup = iota
 	GroupRooms
 	GroupPresence
+	GroupThreads
 
 	EventGroups = iota // how many there are
 )
@@ -97,6 +98,10 @@ type Operation struct {
 	Event  string // Socket.IO event; empty: no such form
 	Group  EventGroup
 	Acks   bool // the Socket.IO form acks its reply
+
+	// AcksErrors says that the Socket.IO form acks {"error":"text"} beside the
+	// exception: clients wait for it.
+	AcksErrors bool
 
 	Home   Kind // with LocateMessage and LocatePlace it may turn out to be KindDM instead of KindChannel
 	Key    Key

@@ -285,7 +285,7 @@ func (native) succeeded(c *conn, r *request, result any) {
 	if !r.wants {
 		return
 	}
-	if m, ok := result.(*protocol.Message); ok && r.op == &protocol.MessageSend.Operation {
+	if m, ok := result.(*protocol.Message); ok && (r.op == &protocol.MessageSend.Operation || r.op == &protocol.DirectSend.Operation || r.op == &protocol.ThreadReply.Operation) {
 		result = &protocol.Sent{ID: m.ID, Seq: m.Seq, SentAt: m.SentAt}
 	}
 	value, err := encode(result)

@@ -146,6 +146,9 @@ func (c *conn) admit(group protocol.EventGroup, p *socketio.Packet) bool {
 	}
 	e := &protocol.Error{Code: protocol.CodeRateLimited, Message: slowDown}
 	c.exception(e, p.Name, p.Payload)
+	if op := c.srv.events[p.Name]; op != nil && op.AcksErrors && p.HasAck {
+		c.ackError(p.AckID, e)
+	}
 	return false
 }
 
@@ -211,6 +214,19 @@ func (socketIO) succeeded(c *conn, r *request, result any) {
 
 func (socketIO) failed(c *conn, r *request, e *protocol.Error) {
 	c.exception(e, r.op.Event, r.body)
+	if r.wants && r.op.AcksErrors {
+		c.ackError(r.id, e)
+	}
+}
+
+// ackError acks {"error":"text"} to clients that wait for it.
+func (c *conn) ackError(id int64, e *protocol.Error) {
+	value, err := encode(struct {
+		Error string `json:"error"`
+	}{e.Message})
+	if err == nil {
+		c.socket.Send(socketio.AppendAck(nil, id, value))
+	}
 }
 
 // revoked sends a DISCONNECT: the client reconnects once by itself, is refused

@@ -75,7 +75,7 @@ func (s *State) attached(t turn.Turn, e *entry, m *protocol.Message, rows []pers
 	s.replace(e, m, e.choices)
 	return turn.Outcome{
 		Reply: e.msg, Rows: rows, AfterRows: true,
-		Events:  []protocol.Event{s.event(t, "updateMessage", about(e))},
+		Events:  s.updated(t, e),
 		Refused: func(turn.Turn, error) turn.Outcome { return s.reread(t.Owner, m.ID) },
 	}
 }

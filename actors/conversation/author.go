@@ -7,9 +7,9 @@ import (
 	"github.com/rookery-chat/rookery/protocol"
 )
 
-// authorGone takes a deleted account out of what is in memory, as Postgres has
+// AuthorGone takes a deleted account out of what is in memory, as Postgres has
 // taken it out of the rows.
-func (s *State) authorGone(_ turn.Turn, m *protocol.AuthorGone) (turn.Outcome, error) {
+func (s *State) AuthorGone(_ turn.Turn, m *protocol.AuthorGone) (turn.Outcome, error) {
 	his := func(c protocol.Reacted) bool { return c.User == m.User }
 	names := func(span protocol.Span) bool { return span.UserID != nil && *span.UserID == m.User }
 	for _, e := range s.byID {

@@ -22,7 +22,7 @@ func TestAuthorGone(t *testing.T) {
 	if _, err := w.db.Pool().Exec(w.ctx, `DELETE FROM app_user WHERE id = $1`, bob); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.s.authorGone(turn.Turn{}, &protocol.AuthorGone{User: bob}); err != nil {
+	if _, err := w.s.AuthorGone(turn.Turn{}, &protocol.AuthorGone{User: bob}); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []protocol.MessageID{his.ID, hers.ID} {

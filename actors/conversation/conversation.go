@@ -39,15 +39,21 @@ func Register[S any](k *turn.Kind[S], log func(*S) *State) {
 	On(k, protocol.FileForMessage, log, (*State).uploadForMessage)
 	onMessage(k, log, (*State).fileChanged)
 	onMessage(k, log, (*State).expireUploads)
+	On(k, protocol.ThreadReply, log, (*State).sendReply, turn.Writes)
+	On(k, protocol.ThreadList, log, (*State).listReplies)
+	On(k, protocol.ThreadGet, log, (*State).getThread)
+	On(k, protocol.ThreadSubscribe, log, (*State).subscribe, turn.Writes)
+	On(k, protocol.ThreadUnsubscribe, log, (*State).unsubscribe, turn.Writes)
 	onMessage(k, log, (*State).aliasGone)
 	onMessage(k, log, (*State).typingChanged)
-	onMessage(k, log, (*State).authorGone)
 	onMessage(k, log, (*State).flushReceipts)
 	onMessage(k, log, (*State).missed)
 }
 
-// RegisterChannel registers what names its channel.
+// RegisterChannel registers what names its channel, and what only the log has to
+// do with.
 func RegisterChannel[S any](k *turn.Kind[S], log func(*S) *State) {
+	onMessage(k, log, (*State).AuthorGone)
 	On(k, protocol.MessageList, log, (*State).listMessages)
 	On(k, protocol.MessageAround, log, (*State).aroundMessage)
 	On(k, protocol.SearchInChannel, log, (*State).searchChannel)

@@ -201,7 +201,7 @@ func (s *State) reread(owner persistence.Owner, id protocol.MessageID) turn.Outc
 		run: func(t turn.Turn) (turn.Outcome, error) {
 			if e := s.byID[id]; e != nil {
 				s.archive.pages.Changed(e.msg.Seq) // it may not have been in memory before
-				return turn.Outcome{Events: []protocol.Event{s.event(t, "updateMessage", about(e))}}, nil
+				return turn.Outcome{Events: s.updated(t, e)}, nil
 			}
 			return turn.Outcome{Events: []protocol.Event{s.deleted(t, id)}}, nil
 		},

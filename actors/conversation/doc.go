@@ -6,7 +6,7 @@
 //
 // conversation.go is what kinds use, state.go is the data. A file per feature:
 // message.go (send, get, edit, delete), page.go, reaction.go, pin.go, typing.go,
-// receipt.go. notice.go is the one place where an accepted message is announced to
+// receipt.go, thread.go. notice.go is the one place where an accepted message is announced to
 // others than those who hear the conversation: whoever notifies hangs on it.
 // recent.go is the ring, detour.go is how a turn gets at what is only in Postgres.
 //
@@ -31,7 +31,7 @@
 //
 // # What it does not do
 //
-// Who may do what, threads; it lets the edge search. A message that it does not have in
+// Who may do what; it lets the edge search. A message that it does not have in
 // memory, and the page around one, it grants the edge to read (protocol.ColdMessage,
 // protocol.PageGrant) when everything it has queued so far is committed.
 //
@@ -50,6 +50,12 @@
 //     alias group is gone, takes Outcome.Pages, on every node (2026-11).
 //   - Uploads that do not come are given up when a chore, once in the cluster, asks the owner of the
 //     message: a timer of an activation would end with it (2026-11).
+//   - A thread reply is a message of the log, with a seq, but outside of the ring,
+//     which is for lists. How many replies a message has is stored as a value with
+//     each of them, so that it may run twice, and counted anew after one that
+//     Postgres refused (2026-11).
+//   - The first reply subscribes the author of the parent, each its own author. Who
+//     has unsubscribed is subscribed again only by a reply of his own (2026-11).
 //   - Reactions are kept one by one in the order of choosing and grouped for
 //     clients, so memory and a fresh load can't disagree on the order (2026-11).
 //   - A refused edit, deletion or reaction is not undone from memory: the message

@@ -48,7 +48,7 @@ func (s *State) sendMessage(t turn.Turn, req protocol.SendMessage) (turn.Outcome
 	}
 	lane := laneKey{author: author}
 	if len(req.Attachments) == 0 && s.lanes[lane] == nil {
-		return s.accept(t, req, spans, []protocol.Attachment{}), nil
+		return s.accept(t, drafted(req, spans, []protocol.Attachment{})), nil
 	}
 	var files attachables
 	return s.detour(job{
@@ -73,7 +73,7 @@ func (s *State) sendWith(t turn.Turn, req protocol.SendMessage, spans []protocol
 	if err != nil {
 		return turn.Outcome{}, err
 	}
-	return s.accept(t, req, spans, attachments), nil
+	return s.accept(t, drafted(req, spans, attachments)), nil
 }
 
 // maySend judges what the kind refuses senders for, such as slow mode.
@@ -94,18 +94,35 @@ func (s *State) cold(id protocol.MessageID) turn.Outcome {
 	return turn.Outcome{Reply: &protocol.ColdMessage{ID: id, In: s.in}, AfterRows: true}
 }
 
+func drafted(req protocol.SendMessage, spans []protocol.Span, attachments []protocol.Attachment) draft {
+	return draft{id: req.ID, nonce: req.Nonce, pending: req.PendingAttachments, spans: spans, attachments: attachments}
+}
+
+// draft is a message that nothing stands in the way of.
+type draft struct {
+	id          protocol.MessageID
+	nonce       string
+	pending     *int
+	spans       []protocol.Span
+	attachments []protocol.Attachment
+	parent      *entry // of a thread reply
+}
+
 // accept makes the message: from here on it has happened.
-func (s *State) accept(t turn.Turn, req protocol.SendMessage, spans []protocol.Span, attachments []protocol.Attachment) turn.Outcome {
-	author := t.Caller.UserID
+func (s *State) accept(t turn.Turn, d draft) turn.Outcome {
+	author, parent := t.Caller.UserID, d.parent
 	pending := 0
-	if req.PendingAttachments != nil {
-		pending = *req.PendingAttachments
+	if d.pending != nil {
+		pending = *d.pending
 	}
 	s.seq++
 	m := &protocol.Message{
-		ID: req.ID, ChannelID: s.channel, DirectMessageGroupID: s.group, AuthorID: &author, SentAt: s.now(t), PendingAttachments: &pending,
-		SearchText: rules.SearchText(spans), Spans: spans, Reactions: []protocol.Reaction{},
-		Attachments: attachments, Seq: s.seq, Nonce: req.Nonce,
+		ID: d.id, ChannelID: s.channel, DirectMessageGroupID: s.group, AuthorID: &author, SentAt: s.now(t), PendingAttachments: &pending,
+		SearchText: rules.SearchText(d.spans), Spans: d.spans, Reactions: []protocol.Reaction{},
+		Attachments: d.attachments, Seq: s.seq, Nonce: d.nonce,
+	}
+	if parent != nil {
+		m.ParentMessageID = &parent.msg.ID
 	}
 	e := &entry{msg: m}
 	s.remember(e)
@@ -113,24 +130,33 @@ func (s *State) accept(t turn.Turn, req protocol.SendMessage, spans []protocol.S
 	before := s.lastSend[author]
 	s.sentAt(author, m.SentAt)
 
-	event := s.event(t, s.newMessage(), about(e))
-	event.Seq, event.Author = m.Seq, t.Caller.Conn
 	rows := s.fillHoles(&persistence.MessageRow{Message: m})
 	for i, a := range m.Attachments {
 		rows = append(rows, &persistence.AttachedRow{ID: newRowID(), Message: m.ID, File: a.ID, Position: i})
 	}
+	out := turn.Outcome{Reply: m, Tells: s.noticed(t, m)}
 	read := s.receipts.waiting[author]
-	if mark := receiptOf(m); !s.receipts.add(author, mark) {
-		rows = append(rows, mark.row(s.in, author))
+	var counts *counting
+	if parent != nil {
+		s.unlisted = m.Seq
+		count, c := s.counted(parent, m)
+		rows, counts = append(rows, count), &c
+		rows = append(rows, s.subscribers(parent.msg, m)...)
+		event := s.event(t, "newThreadReply", aboutReply(e))
+		event.Seq, event.Author = m.Seq, t.Caller.Conn
+		out.Events = []protocol.Event{event, s.replyCount(t, parent.msg)}
+	} else {
+		event := s.event(t, s.newMessage(), about(e))
+		event.Seq, event.Author = m.Seq, t.Caller.Conn
+		out.Events = []protocol.Event{event}
+		if mark := receiptOf(m); !s.receipts.add(author, mark) {
+			rows = append(rows, mark.row(s.in, author))
+		}
+		out.Timers = s.receipts.timer()
 	}
-	return turn.Outcome{
-		Reply:   m,
-		Rows:    rows,
-		Events:  []protocol.Event{event},
-		Timers:  s.receipts.timer(),
-		Tells:   s.noticed(t, m),
-		Refused: func(t turn.Turn, _ error) turn.Outcome { return s.unsend(t, m, before, read) },
-	}
+	out.Rows = rows
+	out.Refused = func(t turn.Turn, _ error) turn.Outcome { return s.unsend(t, m, before, read, counts) }
+	return out
 }
 
 // fillHoles puts the rows before others that wait to take the seqs of messages
@@ -147,7 +173,7 @@ func (s *State) fillHoles(row *persistence.MessageRow) []persistence.Row {
 // unsend takes back a message that Postgres did not take. Its seq is not used
 // again: clients have seen it, and messages after it may be stored. A row without
 // content, which nothing shows, takes its place.
-func (s *State) unsend(t turn.Turn, m *protocol.Message, before protocol.Instant, read receipt) turn.Outcome {
+func (s *State) unsend(t turn.Turn, m *protocol.Message, before protocol.Instant, read receipt, counts *counting) turn.Outcome {
 	s.forget(m.ID)
 	s.sends.undo(m.ID)
 	s.receipts.undo(*m.AuthorID, m.ID, read)
@@ -158,9 +184,17 @@ func (s *State) unsend(t turn.Turn, m *protocol.Message, before protocol.Instant
 	hole := &persistence.MessageRow{Message: &protocol.Message{
 		ID: protocol.MessageID(protocol.NewID[rowTag]()), ChannelID: m.ChannelID, DirectMessageGroupID: m.DirectMessageGroupID, Seq: m.Seq, SentAt: sentAt, DeletedAt: &sentAt,
 	}}
+	rows := []persistence.Row{hole}
+	right := true
+	if counts != nil {
+		var recount persistence.Row
+		recount, right = s.uncount(*counts)
+		rows = append(rows, recount)
+	}
 	return turn.Outcome{
-		Rows:    []persistence.Row{hole},
-		Events:  []protocol.Event{s.deleted(t, m.ID)},
+		Stop:    !right,
+		Rows:    rows,
+		Events:  s.removed(t, m),
 		Refused: func(_ turn.Turn, err error) turn.Outcome { return s.refusedHole(hole, err) },
 	}
 }
@@ -244,7 +278,7 @@ func (s *State) edit(t turn.Turn, e *entry, req protocol.EditMessage, files atta
 	}
 	return turn.Outcome{
 		Reply: e.msg, Rows: rows, AfterRows: true,
-		Events:  []protocol.Event{s.event(t, "updateMessage", about(e))},
+		Events:  s.updated(t, e),
 		Refused: func(turn.Turn, error) turn.Outcome { return s.reread(t.Owner, m.ID) },
 	}, nil
 }
@@ -275,7 +309,7 @@ func (s *State) reattach(t turn.Turn, m *protocol.Message, wanted []protocol.Fil
 
 // deleteMessage removes a message, of the caller or as a moderator.
 func (s *State) deleteMessage(t turn.Turn, req protocol.DeleteMessage) (turn.Outcome, error) {
-	return s.withMessage(t, req.ID, protocol.MessageDelete.Permission, func(t turn.Turn, e *entry) (turn.Outcome, error) {
+	return s.withThread(t, req.ID, protocol.MessageDelete.Permission, func(t turn.Turn, e *entry) (turn.Outcome, error) {
 		switch {
 		case e == nil:
 			return turn.Outcome{}, errNoMessage
@@ -286,7 +320,7 @@ func (s *State) deleteMessage(t turn.Turn, req protocol.DeleteMessage) (turn.Out
 		return turn.Outcome{
 			Reply:  &protocol.None{},
 			Rows:   s.deletion(t, e.msg),
-			Events: []protocol.Event{s.deleted(t, req.ID)},
+			Events: s.removed(t, e.msg),
 			Refused: func(turn.Turn, error) turn.Outcome {
 				if e.msg.ParentMessageID != nil {
 					return turn.Outcome{Stop: true} // the count of the parent is in doubt too
@@ -302,10 +336,10 @@ func (s *State) deleteMessage(t turn.Turn, req protocol.DeleteMessage) (turn.Out
 // so as not to use it again.
 func (s *State) deletion(t turn.Turn, m *protocol.Message) []persistence.Row {
 	rows := []persistence.Row{&persistence.DeletedRow{ID: m.ID, At: s.now(t)}}
-	if m.AuthorID != nil {
+	if m.AuthorID != nil && m.ParentMessageID == nil {
 		rows = append(rows, receiptOf(m).row(s.in, *m.AuthorID))
 	}
-	return rows
+	return append(rows, s.keepsSeq(t, m)...)
 }
 
 // drop takes a message out of memory with its replies; of a reply the parent

@@ -8,10 +8,11 @@ import (
 // missed answers with the messages behind a place in the stream, as the events
 // that they were: for a session whose node is gone. What is not in memory any
 // more is too long ago; the client fetches afresh then. So it does when it has
-// seen what the owner before this one could not store.
+// seen what the owner before this one could not store, and when there were thread
+// replies, which the ring does not have.
 func (s *State) missed(t turn.Turn, m *protocol.AskMissed) (turn.Outcome, error) {
 	answer := &protocol.Missed{}
-	if err := s.rules.Gone(); err != nil || m.Seq > s.seq || m.Seq < s.recent.floor {
+	if err := s.rules.Gone(); err != nil || m.Seq > s.seq || m.Seq < max(s.recent.floor, s.unlisted) {
 		return turn.Outcome{Reply: answer}, nil
 	}
 	answer.Whole = true

@@ -55,9 +55,9 @@ func (s *State) unpinMessage(t turn.Turn, req protocol.UnpinMessage) (turn.Outco
 }
 
 // moderated is the answer to a change of a message that stays.
-func (s *State) moderated(t turn.Turn, id protocol.MessageID, text string, rows []persistence.Row, e protocol.Event) turn.Outcome {
+func (s *State) moderated(t turn.Turn, id protocol.MessageID, text string, rows []persistence.Row, events ...protocol.Event) turn.Outcome {
 	return turn.Outcome{
-		Reply: &protocol.Moderated{Success: true, Message: text}, Rows: rows, Events: []protocol.Event{e},
+		Reply: &protocol.Moderated{Success: true, Message: text}, Rows: rows, Events: events,
 		Refused: func(turn.Turn, error) turn.Outcome { return s.reread(t.Owner, id) },
 	}
 }
@@ -73,7 +73,7 @@ func (s *State) logged(t turn.Turn, id protocol.MessageID, action string, reason
 // removeMessage hides a message from everybody. Its row stays for the record;
 // lists, pins and pages do without it.
 func (s *State) removeMessage(t turn.Turn, req protocol.RemoveMessage) (turn.Outcome, error) {
-	return s.withMessage(t, req.MessageID, protocol.MessageRemove.Permission, func(t turn.Turn, e *entry) (turn.Outcome, error) {
+	return s.withThread(t, req.MessageID, protocol.MessageRemove.Permission, func(t turn.Turn, e *entry) (turn.Outcome, error) {
 		if e == nil {
 			return s.whyGone(req.MessageID), nil
 		}
@@ -84,7 +84,7 @@ func (s *State) removeMessage(t turn.Turn, req protocol.RemoveMessage) (turn.Out
 		out := s.moderated(t, req.MessageID, "Message deleted successfully", []persistence.Row{
 			&persistence.RemovedRow{ID: req.MessageID, At: s.now(t), By: t.Caller.UserID, Reason: rules.Reason(req.Reason)},
 			s.logged(t, req.MessageID, protocol.LogDeleteMessage, req.Reason, author),
-		}, s.deleted(t, req.MessageID))
+		}, s.removed(t, e.msg)...)
 		if e.msg.ParentMessageID != nil { // the count of the parent is in doubt too
 			out.Refused = func(turn.Turn, error) turn.Outcome { return turn.Outcome{Stop: true} }
 		}

@@ -23,7 +23,9 @@ type State struct {
 	byID   map[protocol.MessageID]*entry   // both
 	pages  map[pageKey]*protocol.PageGrant // first pages as they were last sent
 
-	seq   int64                     // of the newest row
+	seq      int64 // of the newest row
+	unlisted int64 // the newest seq that the ring never had: of a reply, or of what was deleted before this activation
+
 	clock protocol.Instant          // the newest moment that anything here carries
 	holes []*persistence.MessageRow // rows that wait to fill seqs of refused messages
 
@@ -81,6 +83,10 @@ func newState(in protocol.Place, rules Rules, l *persistence.Log, a archive) *St
 			s.lastSend[*m.AuthorID] = m.SentAt
 		}
 	}
+	s.unlisted = s.seq
+	for i := len(l.Messages) - 1; i >= 0 && l.Messages[i].Seq == s.unlisted; i-- {
+		s.unlisted--
+	}
 	if l.More && len(l.Messages) > 0 {
 		s.recent.floor = max(s.recent.floor, l.Messages[0].Seq-1)
 	}
@@ -99,10 +105,14 @@ func (s *State) now(t turn.Turn) protocol.Instant {
 	return s.clock
 }
 
-// remember takes a new message into the ring.
+// remember takes a new message in: into the ring, or a reply among the warm ones.
 func (s *State) remember(e *entry) {
-	e.recent = true
 	s.byID[e.msg.ID] = e
+	if e.msg.ParentMessageID != nil {
+		s.warmed(e)
+		return
+	}
+	e.recent = true
 	for _, old := range s.recent.push(e) {
 		old.recent = false
 		delete(s.byID, old.msg.ID)
@@ -121,11 +131,16 @@ func (s *State) keep(m *persistence.LoggedMessage) *entry {
 		s.changed(e)
 		return e
 	}
+	s.warmed(e)
+	return e
+}
+
+// warmed keeps an entry outside of the ring, for a while.
+func (s *State) warmed(e *entry) {
 	if s.warm = append(s.warm, e); len(s.warm) > maxWarm {
 		delete(s.byID, s.warm[0].msg.ID)
 		s.warm = append([]*entry(nil), s.warm[1:]...)
 	}
-	return e
 }
 
 // replace gives an entry new content.

@@ -264,6 +264,42 @@ func (w *world) send(u protocol.UserID, s string) *protocol.Message {
 	return reply.(*protocol.Message)
 }
 
+func (w *world) replying(to protocol.MessageID, s string) protocol.SendThreadReply {
+	return protocol.SendThreadReply{ParentMessageID: to, Spans: text(s), ID: protocol.MessageID(protocol.NewID[tag]())}
+}
+
+func (w *world) reply(u protocol.UserID, to protocol.MessageID, s string) *protocol.Message {
+	w.t.Helper()
+	w.now++
+	reply, err := do(w, (*State).sendReply, by(u), w.replying(to, s))
+	if err != nil {
+		w.t.Fatalf("reply: %v", err)
+	}
+	return reply.(*protocol.Message)
+}
+
+// with is how many rows a message has with its replies.
+func (w *world) with(id protocol.MessageID) (n int) {
+	w.t.Helper()
+	if err := w.db.Pool().QueryRow(w.ctx, `SELECT count(*) FROM message WHERE id = $1 OR parent_message_id = $1`, id).Scan(&n); err != nil {
+		w.t.Fatalf("count: %v", err)
+	}
+	return n
+}
+
+// checkThreads holds the counts of all parents against their replies.
+func (w *world) checkThreads(t fataler) {
+	t.Helper()
+	var wrong int
+	if err := w.db.Pool().QueryRow(w.ctx, `SELECT count(*) FROM message p WHERE coalesce(channel_id, direct_message_group_id) = $1
+		AND reply_count <> (SELECT count(*) FROM message r WHERE r.parent_message_id = p.id AND r.deleted_at IS NULL)`, w.in().ID()).Scan(&wrong); err != nil {
+		t.Fatalf("count: %v", err)
+	}
+	if wrong != 0 {
+		t.Fatalf("%d messages count their replies wrong", wrong)
+	}
+}
+
 // list reads a page as the edge does: from the grant, or from Postgres.
 func (w *world) list(req protocol.ListMessages) protocol.MessagePage {
 	w.t.Helper()
@@ -344,6 +380,9 @@ func (c *client) hear(t fataler, e protocol.Event) {
 	var p struct {
 		Message   protocol.Message
 		MessageID protocol.MessageID
+		Parent    *protocol.MessageID `json:"parentMessageId"`
+		Replies   int                 `json:"replyCount"`
+		LastReply *protocol.Instant   `json:"lastReplyAt"`
 		Reaction  protocol.Reaction
 		Reactions []protocol.Reaction
 		PinnedBy  *protocol.UserID
@@ -352,7 +391,13 @@ func (c *client) hear(t fataler, e protocol.Event) {
 	if err := json.Unmarshal(e.Payload, &p); err != nil {
 		t.Fatalf("%s %s: %v", e.Name, e.Payload, err)
 	}
+	if e.Name == "newThreadReply" || e.Name == "updateThreadReply" || e.Name == "deleteThreadReply" {
+		return // the list shows no replies
+	}
 	id := p.MessageID
+	if e.Name == "threadReplyCountUpdated" {
+		id = *p.Parent
+	}
 	if id.IsZero() {
 		id = p.Message.ID
 	}
@@ -362,13 +407,15 @@ func (c *client) hear(t fataler, e protocol.Event) {
 		return
 	}
 	if i < 0 {
-		c.stale = c.stale || e.Name == "updateMessage" // it had removed what is still there
+		c.stale = c.stale || e.Name == "updateMessage" && p.Message.ParentMessageID == nil // it had removed what is still there
 		return
 	}
 	m := &c.list[i]
 	switch e.Name {
 	case "updateMessage":
 		*m = p.Message
+	case "threadReplyCountUpdated":
+		m.ReplyCount, m.LastReplyAt = p.Replies, p.LastReply
 	case "deleteMessage":
 		c.list = slices.Delete(c.list, i, i+1)
 	case "reactionAdded":

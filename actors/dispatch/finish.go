@@ -9,9 +9,18 @@ import (
 // finishers turn what an owner answered into what the caller gets, for rows
 // whose owner only gives leave to read.
 var finishers = map[string]func(ctx context.Context, d *Dispatcher, cmd, reply any) (any, error){
-	protocol.MessageSend.Name: finishSend,
-	protocol.MessageList.Name: finishPage,
-	protocol.MessageGet.Name:  finishMessage,
+	protocol.MessageSend.Name:    finishSend,
+	protocol.MessageList.Name:    finishPage,
+	protocol.DirectSend.Name:     finishSend,
+	protocol.DirectHistory.Name:  finishGroupPage,
+	protocol.DirectMessages.Name: finishDirectMessages,
+	protocol.DirectCreate.Name:   finishGroup,
+	protocol.DirectGet.Name:      finishGroup,
+	protocol.DirectAdd.Name:      finishGroup,
+	protocol.ThreadReply.Name:    finishSend,
+	protocol.ThreadList.Name:     finishReplies,
+	protocol.ThreadGet.Name:      finishThread,
+	protocol.MessageGet.Name:     finishMessage,
 
 	protocol.MessageAround.Name:        finishAround,
 	protocol.MessageAroundInGroup.Name: finishAround,
@@ -61,8 +70,12 @@ func finishSend(ctx context.Context, d *Dispatcher, _, reply any) (any, error) {
 	return reply, nil
 }
 
-// finishPage passes on the page that the owner had in memory, or reads it.
 func finishPage(ctx context.Context, d *Dispatcher, cmd, reply any) (any, error) {
+	return d.page(ctx, protocol.InChannel(cmd.(*protocol.Command[protocol.ListMessages]).Req.ChannelID), reply)
+}
+
+// page passes on the page that the owner had in memory, or reads it.
+func (d *Dispatcher) page(ctx context.Context, in protocol.Place, reply any) (any, error) {
 	grant, ok := reply.(*protocol.PageGrant)
 	switch {
 	case !ok:
@@ -70,7 +83,7 @@ func finishPage(ctx context.Context, d *Dispatcher, cmd, reply any) (any, error)
 	case grant.Page != nil:
 		return grant.Page, nil
 	}
-	page, err := d.cfg.DB.MessagePage(ctx, protocol.InChannel(cmd.(*protocol.Command[protocol.ListMessages]).Req.ChannelID), *grant)
+	page, err := d.cfg.DB.MessagePage(ctx, in, *grant)
 	if err != nil {
 		return nil, err
 	}

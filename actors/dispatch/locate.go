@@ -39,7 +39,7 @@ func (d *Dispatcher) locate(ctx context.Context, p *plan, caller protocol.Caller
 	case protocol.LocateMessage:
 		in, err := find(ctx, d.messages, protocol.MessageID(id), d.cfg.DB.PlaceOfMessage)
 		if err != nil || in.IsZero() {
-			return "", "", p.unfound(caller, cmd.fault, err, notFound[protocol.ResourceMessage])
+			return "", "", p.unfound(caller, cmd.fault, err, p.nothing())
 		}
 		return in.Kind(), in.ID().String(), nil
 	case protocol.LocateChannel:
@@ -97,6 +97,10 @@ var unfoundTexts = map[string]string{
 	protocol.ChannelMemberLeave.Name: "Channel not found",
 	protocol.ChannelMoveUp.Name:      "Channel not found",
 	protocol.ChannelMoveDown.Name:    "Channel not found",
+
+	protocol.ThreadReply.Name:     "Parent message not found",
+	protocol.ThreadList.Name:      "Parent message not found",
+	protocol.ThreadSubscribe.Name: "Parent message not found",
 }
 
 // notFound is what owners are told of what is not there.

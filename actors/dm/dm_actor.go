@@ -18,9 +18,11 @@ type Config struct {
 
 // State is one group in memory: its log and its members.
 type State struct {
-	log   *conversation.State
-	id    protocol.GroupID
-	group *persistence.Group // nil: there is none
+	log    *conversation.State
+	db     *persistence.DB
+	id     protocol.GroupID
+	group  *persistence.Group // nil: there is none
+	blocks int                // how often the pair was told of a block
 }
 
 // New describes the kind.
@@ -35,9 +37,22 @@ func New(cfg Config) *turn.Kind[State] {
 		Judge:     (*State).judge,
 		IdleAfter: cfg.IdleAfter,
 	}
-	conversation.Register(k, func(s *State) *conversation.State { return s.log })
 	turn.On(k, protocol.SearchInGroup, (*State).search)
 	turn.On(k, protocol.MessageAroundInGroup, (*State).around)
+	log := func(s *State) *conversation.State { return s.log }
+	conversation.Register(k, log)
+	conversation.On(k, protocol.DirectHistory, log, func(l *conversation.State, t turn.Turn, req protocol.ListGroupMessages) (turn.Outcome, error) {
+		return l.List(t, req.Limit, req.ContinuationToken, req.Direction)
+	})
+	conversation.On(k, protocol.DirectMessages, log, func(l *conversation.State, t turn.Turn, _ protocol.GetDirectMessages) (turn.Outcome, error) {
+		return l.List(t, protocol.DefaultPage, "", "")
+	})
+	turn.On(k, protocol.DirectGet, (*State).getGroup)
+	turn.On(k, protocol.DirectAdd, (*State).addMembers, turn.Structural)
+	turn.On(k, protocol.DirectLeave, (*State).leave, turn.Structural)
+	turn.OnMessage(k, (*State).opened, turn.Structural)
+	turn.OnMessage(k, (*State).authorGone)
+	turn.OnMessage(k, (*State).pairBlocked)
 	turn.On(k, protocol.MessagePin, refuse[protocol.PinMessage](errPin))
 	turn.On(k, protocol.MessageUnpin, refuse[protocol.UnpinMessage](errUnpin))
 	turn.On(k, protocol.MessageRemove, refuse[protocol.RemoveMessage](errModerate))
@@ -47,7 +62,7 @@ func New(cfg Config) *turn.Kind[State] {
 // load reads the group and the end of its log in one round trip.
 func load(ctx context.Context, env *turn.Env, t turn.Turn) (*State, error) {
 	id, err := protocol.ParseID[struct{}](t.Self.ID)
-	s := &State{id: protocol.GroupID(id)}
+	s := &State{id: protocol.GroupID(id), db: env.DB}
 	if err != nil {
 		s.log = conversation.Nowhere(s)
 		return s, nil

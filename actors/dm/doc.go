@@ -4,7 +4,7 @@
 // # Reading order
 //
 // dm_actor.go registers the handlers and is the data, group.go judges by
-// membership.
+// membership, member.go changes it.
 //
 // # Concurrency
 //
@@ -16,6 +16,14 @@
 //
 // # Decisions
 //
+//   - Groups are opened by the actor of who opens them, because of two people only
+//     Postgres knows whether they have one; after that this actor alone changes the
+//     members (2026-11).
+//   - Sockets are let in and taken out by the sockets' room of each member, on all
+//     nodes, so that nobody's actor is woken for it. A socket that is just
+//     connecting sees by the version of its rooms that it has to look again (2026-11).
+//   - The last to leave takes the group with him. Its messages go later, piece by
+//     piece (2026-11).
 //   - Membership is enough for everything, and nothing else is: no role, not even
 //     that of an owner of the instance, lets anybody read or send (2026-11).
 //   - Of one-to-one conversations the owner knows whether one blocks the other, and

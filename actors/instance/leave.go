@@ -78,22 +78,24 @@ func (s *State) detach(t turn.Turn, user protocol.UserID, reply any) turn.Outcom
 	}}
 }
 
-// gone tells the communities. One that can't be told now reads its members
-// when it is loaded.
-func gone(user protocol.UserID, left []protocol.CommunityID, reply any) turn.Outcome {
+// gone tells the communities and groups of direct messages. One that can't be
+// told now reads its members when it is loaded.
+func gone(user protocol.UserID, left persistence.LeftBehind, reply any) turn.Outcome {
 	done := turn.Outcome{
 		Reply: reply, Accounts: []protocol.UserID{user}, Pages: true,
 		Timers: []turn.Timer{{After: endAgainAfter, Msg: &endAgain{user}}},
 	}
-	if len(left) == 0 {
+	if len(left.Communities)+len(left.Groups) == 0 {
 		return done
 	}
 	out := turn.Outcome{
-		Asks: make([]turn.Ask, len(left)),
 		Then: func(turn.Turn, []turn.Answer) (turn.Outcome, error) { return done, nil },
 	}
-	for i, c := range left {
-		out.Asks[i] = turn.Ask{Kind: protocol.KindCommunity, ID: c.String(), Msg: &protocol.ReloadMember{User: user, Gone: true}}
+	for _, c := range left.Communities {
+		out.Asks = append(out.Asks, turn.Ask{Kind: protocol.KindCommunity, ID: c.String(), Msg: &protocol.ReloadMember{User: user, Gone: true}})
+	}
+	for _, g := range left.Groups {
+		out.Asks = append(out.Asks, turn.Ask{Kind: protocol.KindDM, ID: g.String(), Msg: &protocol.AuthorGone{User: user}})
 	}
 	return out
 }

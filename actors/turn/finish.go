@@ -219,6 +219,9 @@ func (a *activation[S]) audience(everywhere bool) []string {
 	if a.kind.Audience != nil && !everywhere {
 		return a.kind.Audience(a.state)
 	}
+	if everywhere {
+		a.pruned = nil // whoever joins now must hear what comes next
+	}
 	members := a.env.Node.View().Members
 	nodes := make([]string, 0, len(members))
 	for _, m := range members {

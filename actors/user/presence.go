@@ -49,14 +49,37 @@ func (s *State) graceOver(t turn.Turn, m *grace) (turn.Outcome, error) {
 }
 
 // announcePresence tells the communities whether the user is online, and then,
-// with one event, those members for whom it is news. One announcement runs at a
+// with one event, those members for whom it is news, and those who share direct
+// messages with him. One announcement runs at a
 // time, so that the last word is the right one.
 func (s *State) announcePresence(t turn.Turn, _ *announce) (turn.Outcome, error) {
-	if s.announcing || s.announced == s.online {
+	if !s.beginAnnouncement(t) {
 		return turn.Outcome{}, nil
 	}
-	online := s.online
-	s.announced, s.announcing, s.repeated = online, true, t.Now
+	db, id := s.db, s.user.ID
+	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
+		groups, err := db.GroupsOf(ctx, id)
+		return func(t turn.Turn) (turn.Outcome, error) {
+			if err == nil { // or those known will do
+				s.groups = groups
+			}
+			return s.tellPresence(t)
+		}, nil
+	}}, nil
+}
+
+// beginAnnouncement reports whether there is something to announce.
+func (s *State) beginAnnouncement(t turn.Turn) bool {
+	if s.announcing || s.announced == s.online {
+		return false
+	}
+	s.announced, s.announcing, s.repeated = s.online, true, t.Now
+	return true
+}
+
+// tellPresence is the announcement, when the groups are known.
+func (s *State) tellPresence(t turn.Turn) (turn.Outcome, error) {
+	online := s.announced
 	told := s.communities
 	out := turn.Outcome{
 		Asks: make([]turn.Ask, len(told)),
@@ -93,6 +116,9 @@ func (s *State) presenceAnnounced(online bool, told []protocol.CommunityID, answ
 	}
 	if !news {
 		return out, nil
+	}
+	for _, g := range s.groups {
+		topics = append(topics, protocol.GroupTopic(g))
 	}
 	name := "userOffline"
 	if online {

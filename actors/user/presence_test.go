@@ -78,6 +78,12 @@ func TestPresenceIsSerial(t *testing.T) {
 	w.activate(w.s.user.ID)
 	w.s.online = true
 	out, err := w.s.announcePresence(w.turn(), &announce{})
+	if err == nil {
+		var then turn.Then
+		if then, err = out.Commit(t.Context()); err == nil {
+			out, err = then(w.turn())
+		}
+	}
 	if err != nil || len(out.Asks) != 1 {
 		t.Fatalf("outcome = %+v, %v", out, err)
 	}

@@ -147,7 +147,11 @@ func (s *State) accountGone(t turn.Turn, m *protocol.AccountGone) (turn.Outcome,
 	s.closing(protocol.SessionID{}, protocol.AnyID{})
 	s.online = false
 	s.absence++ // ends a grace period
-	out, err := s.announcePresence(t, &announce{})
+	var out turn.Outcome
+	var err error
+	if s.beginAnnouncement(t) {
+		out, err = s.tellPresence(t)
+	}
 	out.Closes = []protocol.CloseSockets{{User: s.user.ID, Reason: m.Reason}}
 	out.Everywhere = true
 	return out, err

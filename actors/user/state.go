@@ -20,6 +20,7 @@ type State struct {
 	missing     bool
 	user        protocol.PublicUser
 	communities []protocol.CommunityID // in the order of joining
+	groups      []protocol.GroupID     // of direct messages, as of the last announcement
 	version     int64                  // of what the sockets may hear
 
 	sockets  []socket // few: a slice takes less than a map

@@ -90,6 +90,8 @@ func New(cfg Config) *turn.Kind[State] {
 	turn.On(k, protocol.BlockAdd, (*State).blockUser, turn.Structural)
 	turn.On(k, protocol.BlockRemove, (*State).unblockUser, turn.Structural)
 
+	turn.On(k, protocol.DirectCreate, (*State).createGroup, turn.Structural)
+
 	turn.OnMessage(k, (*State).roomsMoved)
 	turn.OnMessage(k, (*State).memberJoined)
 	turn.OnMessage(k, (*State).memberLeft)

@@ -261,7 +261,11 @@ func (a *access) sums(t *testing.T) map[string]string {
 	batch := &pgx.Batch{}
 	sums := map[string]string{}
 	for _, table := range tables {
-		batch.Queue(`SELECT x::text FROM ` + pgx.Identifier{table}.Sanitize() + ` x ORDER BY 1`).Query(func(rows pgx.Rows) error {
+		row := "x::text"
+		if table == "app_user" {
+			row = "(to_jsonb(x) - 'last_seen')::text" // callers come and go
+		}
+		batch.Queue(`SELECT ` + row + ` FROM ` + pgx.Identifier{table}.Sanitize() + ` x ORDER BY 1`).Query(func(rows pgx.Rows) error {
 			list, err := pgx.CollectRows(rows, pgx.RowTo[string])
 			list = slices.DeleteFunc(list, a.leftover)
 			sums[table] = strings.Join(list, "\n")

@@ -38,6 +38,9 @@ var views = []view{
 	{"timeoutStatus", "moderation", "/api/moderation/timeout-status/$community/$target"},
 	{"aliases", "aliases", "/api/alias-groups/community/$community"},
 	{"pins", "pins", "/api/moderation/pins/$general"},
+	{"dms", "dms", "/api/direct-messages"},
+	{"directMessages", "directMessages", "/api/messages/group/$dm?limit=50"},
+	{"thread", "messages", "/api/threads/$message/replies?limit=50"},
 	{"messages", "messages", "/api/messages/channel/$general?limit=50"},
 	{"privateMessages", "messages", "/api/messages/channel/$private?limit=50"},
 	{"hiddenMessages", "messages", "/api/messages/channel/$hidden?limit=50"},
@@ -62,7 +65,8 @@ var refetched = map[string][]string{
 	"userKicked":             {"all"},
 	"userTimedOut":           {"moderation"},
 	"timeoutRemoved":         {"moderation"},
-	"userProfileUpdated":     {"people", "members", "moderation", "pins"},
+	"userProfileUpdated":     {"people", "members", "moderation", "pins", "dms"},
+	"newDirectMessage":       {"dms"},
 	"messagePinned":          {"pins"},
 	"messageUnpinned":        {"pins"},
 }
@@ -195,23 +199,36 @@ func (v *viewer) apply(t *testing.T, events []heard) {
 // change is what events about messages carry.
 type change struct {
 	ChannelID string
+	GroupID   string `json:"directMessageGroupId"`
 	MessageID string
 	Message   map[string]any
 	Emoji     string
 	Reaction  map[string]any
 	Reactions []any
+	Parent    string         `json:"parentMessageId"`
+	Reply     map[string]any // of threads
+	ReplyID   string
+	Replies   *float64 `json:"replyCount"`
+	LastReply any      `json:"lastReplyAt"`
 	PinnedBy  string
 	PinnedAt  string
 }
 
 // patch changes the lists of messages as the client does.
 func (v *viewer) patch(event string, m change) {
-	channel := m.ChannelID
+	v.patchThread(event, m)
+	channel := m.ChannelID + m.GroupID // one of them is empty
 	if m.Message != nil {
 		channel, _ = m.Message["channelId"].(string)
+		if channel == "" {
+			channel, _ = m.Message["directMessageGroupId"].(string)
+		}
 		m.MessageID, _ = m.Message["id"].(string)
 	}
-	name := map[string]string{v.s.vars["general"]: "messages", v.s.vars["private"]: "privateMessages", v.s.vars["hidden"]: "hiddenMessages"}[channel]
+	if event == "threadReplyCountUpdated" {
+		m.MessageID = m.Parent
+	}
+	name := map[string]string{v.s.vars["general"]: "messages", v.s.vars["private"]: "privateMessages", v.s.vars["hidden"]: "hiddenMessages", v.s.vars["dm"]: "directMessages"}[channel]
 	page, ok := v.model[name].(map[string]any)
 	if !ok {
 		return
@@ -219,7 +236,7 @@ func (v *viewer) patch(event string, m change) {
 	list, _ := page["messages"].([]any)
 	at := slices.IndexFunc(list, func(x any) bool { return x.(map[string]any)["id"] == m.MessageID })
 	switch {
-	case event == "newMessage" && at < 0:
+	case (event == "newMessage" || event == "newDirectMessage") && at < 0:
 		list = append([]any{timeless(any(m.Message))}, list...)
 	case at < 0:
 	case event == "updateMessage":
@@ -230,6 +247,36 @@ func (v *viewer) patch(event string, m change) {
 		patchMessage(list[at].(map[string]any), event, m)
 	}
 	page["messages"] = list
+}
+
+// patchThread changes the list of replies as a client does that has it open.
+func (v *viewer) patchThread(event string, m change) {
+	page, ok := v.model["thread"].(map[string]any)
+	if !ok || event == "reactionAdded" || event == "reactionRemoved" {
+		return
+	}
+	if event == "deleteMessage" && m.MessageID == v.s.vars["message"] { // the thread goes with it
+		v.model["thread"] = nil
+		return
+	}
+	if m.Parent != v.s.vars["message"] {
+		return
+	}
+	list, _ := page["replies"].([]any)
+	if m.Reply != nil {
+		m.ReplyID, _ = m.Reply["id"].(string)
+	}
+	at := slices.IndexFunc(list, func(x any) bool { return x.(map[string]any)["id"] == m.ReplyID })
+	switch {
+	case event == "newThreadReply" && at < 0:
+		list = append(list, timeless(any(m.Reply)))
+	case at < 0:
+	case event == "updateThreadReply":
+		list[at] = timeless(any(m.Reply))
+	case event == "deleteThreadReply":
+		list = slices.Delete(list, at, at+1)
+	}
+	page["replies"] = list
 }
 
 func patchMessage(message map[string]any, event string, m change) {
@@ -244,6 +291,8 @@ func patchMessage(message map[string]any, event string, m change) {
 		}
 	case "reactionRemoved":
 		message["reactions"] = m.Reactions
+	case "threadReplyCountUpdated":
+		message["replyCount"], message["lastReplyAt"] = *m.Replies, m.LastReply
 	case "messagePinned":
 		message["pinned"], message["pinnedAt"], message["pinnedBy"] = true, m.PinnedAt, m.PinnedBy
 	case "messageUnpinned":

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -134,6 +135,7 @@ func (g *stage) newScene(t *testing.T, p persona) *scene {
 	s.people(t)
 	s.community()
 	s.content()
+	s.direct()
 	s.belongings()
 	if err := g.db.SendBatch(within(t), s.batch).Close(); err != nil {
 		t.Fatalf("set the scene: %v", err)
@@ -286,13 +288,45 @@ func (s *scene) content() {
 		}
 		s.as(name, s.put("message", columns, append([]any{s.id(channel), seq[channel], s.id(author), name}, values...)...))
 	}
-	message("message", "general", "target", "")
+	message("message", "general", "target", "reply_count", 2)
 	message("own", "general", "me", "")
 	message("pinned", "general", "target", "pinned,pinned_at,pinned_by", true, time.Now(), s.id("founder"))
 	message("reacted", "general", "target", "")
 	message("confided", "private", "target", "")
 	message("secret", "hidden", "target", "")
+	message("reply", "general", "me", "parent_message_id", s.id("message"))
+	message("othersReply", "general", "target", "parent_message_id", s.id("message"))
 	s.put("message_reaction", "message_id,emoji,user_id", s.id("reacted"), "x", s.id("me"))
+}
+
+// direct is a group with the caller, one without him, and his conversation with
+// the target.
+func (s *scene) direct() {
+	seq := 0
+	group := func(name string, members ...string) {
+		s.as(name, s.put("direct_message_group", "is_group,name", true, name))
+		for _, m := range members {
+			s.put("direct_message_group_member", "group_id,user_id", s.id(name), s.id(m))
+		}
+	}
+	message := func(name, group, author string) {
+		seq++
+		s.as(name, s.put("message", "direct_message_group_id,seq,author_id,search_text", s.id(group), seq, s.id(author), name))
+	}
+	group("dm", "me", "target", "witness")
+	group("foreignDM", "target", "stranger")
+	me, target := s.id("me"), s.id("target")
+	if bytes.Compare(me[:], target[:]) > 0 {
+		me, target = target, me
+	}
+	s.as("pair", s.put("direct_message_group", "pair_low,pair_high", me, target))
+	for _, name := range []string{"me", "target"} {
+		s.put("direct_message_group_member", "group_id,user_id", s.id("pair"), s.id(name))
+	}
+	message("direct", "dm", "target")
+	message("ownDirect", "dm", "me")
+	message("foreignDirect", "foreignDM", "target")
+	s.put("message_reaction", "message_id,emoji,user_id", s.id("direct"), "x", s.id("me"))
 }
 
 // belongings are rows of the caller and of the instance.
