@@ -320,6 +320,31 @@ func TestDeletedMessageLeavesTheIndex(t *testing.T) {
 	}
 }
 
+// TestSearchFindsReplies: as long as there is what they reply to.
+func TestSearchFindsReplies(t *testing.T) {
+	t.Parallel()
+	m := newMessages(t)
+	parent, reply := m.message(1, "question"), m.message(2, "answer")
+	parent.SearchText, reply.SearchText = new("question"), new("answer to a question")
+	m.mustStore(&persistence.MessageRow{Message: parent}, &persistence.MessageRow{Message: reply})
+	m.exec(`UPDATE message SET parent_message_id = $2 WHERE id = $1`, reply.ID, parent.ID)
+	find := func() []protocol.Message {
+		t.Helper()
+		found, err := m.db.SearchMessages(t.Context(), persistence.MessageSearch{Query: "question", Channels: []protocol.ChannelID{m.channel}, Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	if found := find(); len(found) != 2 || found[0].ID != reply.ID || found[0].ParentMessageID == nil || *found[0].ParentMessageID != parent.ID {
+		t.Errorf("found %+v", found)
+	}
+	m.mustStore(&persistence.RemovedRow{ID: parent.ID, At: 1, By: m.user})
+	if found := find(); len(found) != 0 {
+		t.Errorf("without a parent: found %+v", found)
+	}
+}
+
 // TestIndexerFollowsTheWriter: what is stored gets into the index by itself.
 func TestIndexerFollowsTheWriter(t *testing.T) {
 	t.Parallel()

@@ -155,6 +155,13 @@ func TestRemovedMessageLetsGo(t *testing.T) {
 	w := sc.world(t)
 	alice, mod := sc.users[0], sc.users[3]
 	w.allow(mod, protocol.ActionReadMessage, protocol.ActionDeleteAnyMessage)
+	used := func() (bytes int64) {
+		t.Helper()
+		if err := sc.db.Pool().QueryRow(w.ctx, `SELECT storage_used_bytes FROM app_user WHERE id = $1`, alice).Scan(&bytes); err != nil {
+			t.Fatal(err)
+		}
+		return bytes
+	}
 	for name, remove := range map[string]func(protocol.MessageID) error{
 		"deleted": func(id protocol.MessageID) error {
 			_, err := do(w, (*State).deleteMessage, by(alice), protocol.DeleteMessage{ID: id})
@@ -166,7 +173,11 @@ func TestRemovedMessageLetsGo(t *testing.T) {
 		},
 	} {
 		m := w.awaiting(alice, 1)
+		before := used()
 		file := sc.file(t, alice, m.ID)
+		if used() <= before {
+			t.Fatal("the file does not count")
+		}
 		if _, err := do(w, (*State).addAttachment, by(alice), protocol.AddAttachment{ID: m.ID, FileID: &file}); err != nil {
 			t.Fatal(err)
 		}
@@ -183,6 +194,9 @@ func TestRemovedMessageLetsGo(t *testing.T) {
 			file, mod).Scan(&gone, &path, &notices)
 		if err != nil || !gone || path == "" || notices != 0 {
 			t.Errorf("%s: marked %v, path %q, %d notifications, %v", name, gone, path, notices, err)
+		}
+		if used() != before {
+			t.Errorf("%s: the file takes %d bytes of the quota", name, used()-before)
 		}
 		if _, err := w.aroundPage(m.ID, 10); !errors.Is(err, errNoMessage) {
 			t.Errorf("%s: around: %v", name, err)
