@@ -171,6 +171,35 @@ PATCH /api/users/profile 200
 GET /api/users/search 200 ?q,communityId,limit
 GET /api/users/username/{name} 200
 GET /api/users/{id} 200
+POST /api/read-receipts/mark-read 200
+GET /api/read-receipts/unread-counts 200
+GET /api/read-receipts/unread-count 200 ?channelId,directMessageGroupId
+GET /api/read-receipts/last-read 200 ?channelId,directMessageGroupId
+GET /api/read-receipts/dm-peer-reads/{directMessageGroupId} 200
+GET /api/read-receipts/message/{messageId}/readers 200 ?channelId,directMessageGroupId
+GET /api/notifications 200 ?unreadOnly,limit,offset
+GET /api/notifications/unread-count 200
+POST /api/notifications/{id}/read 200
+POST /api/notifications/read-all 200
+POST /api/notifications/{id}/dismiss 200
+DELETE /api/notifications/{id} 204
+GET /api/notifications/settings 200
+PUT /api/notifications/settings 200
+GET /api/notifications/channels/{channelId}/override 200
+PUT /api/notifications/channels/{channelId}/override 200
+DELETE /api/notifications/channels/{channelId}/override 204
+POST /api/notifications/debug/send-test 200
+GET /api/notifications/debug/subscriptions 200
+DELETE /api/notifications/debug/clear-all 200
+GET /api/push/vapid-public-key 200
+POST /api/push/subscribe 201
+DELETE /api/push/unsubscribe 200
+GET /api/push/status 200
+POST /api/push/test 200
+POST /api/push/debug/send-test 200
+GET /api/presence/user/{userId} 200
+GET /api/presence/users/bulk 200
+GET /api/presence/users/{userIds} 200
 `
 
 // openAPI is what the test reads of the document.

@@ -310,6 +310,16 @@ var violations = map[string]*protocol.Error{
 	"file_user_id_fkey":                                   protocol.NotFound("User not found"),
 	"file_community_id_fkey":                              protocol.NotFound("Community not found"),
 	"file_message_id_fkey":                                protocol.NotFound("Message not found"),
+
+	"user_notification_settings_user_id_fkey":       protocol.NotFound("User not found"),
+	"channel_notification_override_user_id_fkey":    protocol.NotFound("User not found"),
+	"channel_notification_override_channel_id_fkey": protocol.NotFound("Channel not found"),
+	"push_subscription_user_id_fkey":                protocol.NotFound("User not found"),
+	"notification_user_id_fkey":                     protocol.NotFound("User not found"),
+	"notification_author_id_fkey":                   protocol.NotFound("User not found"),
+	"read_receipt_user_id_fkey":                     protocol.NotFound("User not found"),
+	"read_receipt_channel_id_fkey":                  protocol.NotFound("Channel not found"),
+	"read_receipt_direct_message_group_id_fkey":     protocol.NotFound("DM group not found"),
 }
 
 // codeBadText is what Postgres says of text with a zero byte.

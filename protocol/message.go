@@ -258,13 +258,6 @@ type (
 		DirectMessageGroupID *GroupID   `json:"directMessageGroupId"`
 		ParentMessageID      *MessageID `json:"parentMessageId"`
 	}
-	// ReadReceiptUpdated is readReceiptUpdated for the reader's own sockets.
-	ReadReceiptUpdated struct {
-		ChannelID            *ChannelID `json:"channelId"`
-		DirectMessageGroupID *GroupID   `json:"directMessageGroupId"`
-		LastReadMessageID    MessageID  `json:"lastReadMessageId"`
-		LastReadAt           Instant    `json:"lastReadAt"`
-	}
 )
 
 // Typing starts or stops the typing indicator of a socket's user. It goes from

@@ -86,6 +86,7 @@ const (
 	GroupRooms
 	GroupPresence
 	GroupThreads
+	GroupReceipts
 
 	EventGroups = iota // how many there are
 )

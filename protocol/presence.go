@@ -11,6 +11,23 @@ type PresenceOf struct {
 	IsOnline bool   `json:"isOnline"`
 }
 
+// ListOnline asks which of those whom the caller may see are online.
+type ListOnline struct{}
+
+// GetPresences asks about several users, ids joined by commas.
+type GetPresences struct {
+	UserIDs string `path:"userIds" json:"userIds"`
+}
+
+// MaxPresences bounds the users of one request: a request line of 128 KiB holds
+// fewer.
+const MaxPresences = 4000
+
+// Presences is who is online.
+type Presences struct {
+	Presence map[string]bool `json:"presence"`
+}
+
 // AskOnline asks a user actor whether its user is online. Answered with *IsOnline.
 type AskOnline struct{}
 
@@ -28,10 +45,18 @@ type IsOnline struct {
 	Active bool `json:"a"` // at least one connection is not idle
 }
 
-// PresenceGet is the only row of presence.
-var PresenceGet = Define[GetPresence, PresenceOf](Operation{
-	Name: "presence.get", Method: "GET", Path: "/api/presence/user/{userId}", Home: KindEdge,
-})
+// Rows of presence. Whom the caller may not see is offline.
+var (
+	PresenceGet = Define[GetPresence, PresenceOf](Operation{
+		Name: "presence.get", Method: "GET", Path: "/api/presence/user/{userId}", Home: KindEdge,
+	})
+	PresenceBulk = Define[ListOnline, Presences](Operation{
+		Name: "presence.bulk", Method: "GET", Path: "/api/presence/users/bulk", Home: KindEdge,
+	})
+	PresenceMulti = Define[GetPresences, Presences](Operation{
+		Name: "presence.multi", Method: "GET", Path: "/api/presence/users/{userIds}", Home: KindEdge,
+	})
+)
 
 var (
 	_ = wired[AskOnline]("askOnline")

@@ -117,5 +117,7 @@ func New(cfg Config) *turn.Kind[State] {
 	turn.OnMessage(k, (*State).memberPresence)
 	turn.OnMessage(k, (*State).askPresence)
 	turn.OnMessage(k, (*State).sweepOnline)
+	turn.OnMessage(k, (*State).onlineMembers)
+	turn.OnMessage(k, (*State).noticesWanted)
 	return k
 }

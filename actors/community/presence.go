@@ -1,6 +1,8 @@
 package community
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/rookery-chat/rookery/actors/turn"
@@ -44,6 +46,30 @@ func (s *State) memberPresence(t turn.Turn, m *protocol.MemberPresence) (turn.Ou
 
 func (s *State) askPresence(turn.Turn, *protocol.AskPresence) (turn.Outcome, error) {
 	return turn.Outcome{Reply: s.scope(false)}, nil
+}
+
+// onlineMembers tells who is online, of the users named or of all members.
+func (s *State) onlineMembers(t turn.Turn, m *protocol.AskOnlineMembers) (turn.Outcome, error) {
+	reply := &protocol.OnlineMembers{Fresh: s.fresh(t.Now)}
+	for _, u := range m.Users {
+		if _, on := s.online[u]; on {
+			reply.Users = append(reply.Users, u)
+		}
+	}
+	if m.Users == nil {
+		reply.Users = slices.Collect(maps.Keys(s.online))
+	}
+	return turn.Outcome{Reply: reply}, nil
+}
+
+// noticesWanted passes on to channels in use that a member wants to hear of every
+// message.
+func (s *State) noticesWanted(_ turn.Turn, m *protocol.NoticesWanted) (turn.Outcome, error) {
+	var out turn.Outcome
+	for id := range s.holders {
+		out.Tells = append(out.Tells, turn.Tell{Kind: protocol.KindChannel, ID: id.String(), Msg: m})
+	}
+	return out, nil
 }
 
 func (s *State) scope(changed bool) *protocol.PresenceScope {

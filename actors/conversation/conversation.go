@@ -44,6 +44,10 @@ func Register[S any](k *turn.Kind[S], log func(*S) *State) {
 	On(k, protocol.ThreadGet, log, (*State).getThread)
 	On(k, protocol.ThreadSubscribe, log, (*State).subscribe, turn.Writes)
 	On(k, protocol.ThreadUnsubscribe, log, (*State).unsubscribe, turn.Writes)
+	On(k, protocol.ReceiptMark, log, (*State).markRead)
+	On(k, protocol.ReceiptCount, log, (*State).countUnread)
+	On(k, protocol.ReceiptLast, log, (*State).lastRead)
+	On(k, protocol.ReceiptReaders, log, (*State).listReaders)
 	onMessage(k, log, (*State).aliasGone)
 	onMessage(k, log, (*State).typingChanged)
 	onMessage(k, log, (*State).flushReceipts)
@@ -57,6 +61,16 @@ func RegisterChannel[S any](k *turn.Kind[S], log func(*S) *State) {
 	On(k, protocol.MessageList, log, (*State).listMessages)
 	On(k, protocol.MessageAround, log, (*State).aroundMessage)
 	On(k, protocol.SearchInChannel, log, (*State).searchChannel)
+	On(k, protocol.NotificationOverrideGet, log, (*State).getOverride)
+	On(k, protocol.NotificationOverrideSet, log, (*State).setOverride)
+	On(k, protocol.NotificationOverrideDelete, log, (*State).deleteOverride)
+	onMessage(k, log, (*State).noticesWanted)
+	onMessage(k, log, (*State).noticesUnwanted)
+}
+
+// RegisterGroup registers what names its group.
+func RegisterGroup[S any](k *turn.Kind[S], log func(*S) *State) {
+	On(k, protocol.ReceiptPeers, log, (*State).listPeers)
 }
 
 // RegisterModeration registers what moderators do to messages.
@@ -100,6 +114,7 @@ func Scope(now protocol.Instant) persistence.LogScope {
 func New(env *turn.Env, t turn.Turn, in protocol.Place, rules Rules, l *persistence.Log) *State {
 	return newState(in, rules, l, archive{
 		db: env.DB, writer: env.Writer, pages: env.DB.Pages(in, t.Owner.Epoch), log: env.Log.With("in", in.String()),
+		noticed: env.Noticed,
 	})
 }
 

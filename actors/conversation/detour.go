@@ -16,6 +16,8 @@ type archive struct {
 	writer *persistence.Writer
 	pages  *persistence.Pages
 	log    *slog.Logger
+
+	noticed func() // messages that may notify somebody are stored; may be nil
 }
 
 // message reads a message of the conversation as it is when all that was queued for

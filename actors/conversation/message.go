@@ -134,7 +134,7 @@ func (s *State) accept(t turn.Turn, d draft) turn.Outcome {
 	for i, a := range m.Attachments {
 		rows = append(rows, &persistence.AttachedRow{ID: newRowID(), Message: m.ID, File: a.ID, Position: i})
 	}
-	out := turn.Outcome{Reply: m, Tells: s.noticed(t, m)}
+	out := turn.Outcome{Reply: m}
 	read := s.receipts.waiting[author]
 	var counts *counting
 	if parent != nil {
@@ -156,6 +156,7 @@ func (s *State) accept(t turn.Turn, d draft) turn.Outcome {
 	}
 	out.Rows = rows
 	out.Refused = func(t turn.Turn, _ error) turn.Outcome { return s.unsend(t, m, before, read, counts) }
+	s.noticed(m, &out)
 	return out
 }
 

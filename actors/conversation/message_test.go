@@ -38,7 +38,7 @@ func TestSend(t *testing.T) {
 	if len(w.tells) != 1 || w.tells[0].ID != alice.String() || w.tells[0].Msg.(*protocol.LastRead).Message != m.ID {
 		t.Errorf("tells %+v", w.tells)
 	}
-	if len(outs[0].Rows) != 1 || outs[0].Refused == nil {
+	if notice, ok := outs[0].Rows[1].(*persistence.NoticeRow); len(outs[0].Rows) != 2 || !ok || notice.Message != m.ID || outs[0].Refused == nil {
 		t.Errorf("rows %v", outs[0].Rows)
 	}
 	w.settle()

@@ -12,7 +12,9 @@ import (
 
 // bare is a channel without a database, for turns that need none.
 func bare() *State {
-	return newState(protocol.InChannel(protocol.ChannelID{1}), newHouse(), &persistence.Log{}, archive{})
+	s := newState(protocol.InChannel(protocol.ChannelID{1}), newHouse(), &persistence.Log{}, archive{})
+	s.notices.quietUntil = 1 << 50 // nobody wants to hear of every message
+	return s
 }
 
 func TestGone(t *testing.T) {

@@ -34,6 +34,7 @@ type State struct {
 	typing   map[protocol.UserID]typing
 	receipts receipts
 	uploads  map[protocol.MessageID]protocol.Instant // when the last one came, of messages that wait for more
+	notices  notices
 
 	lanes   map[laneKey]*lane
 	archive archive

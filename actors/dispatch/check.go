@@ -209,6 +209,18 @@ func jsDate(v value) (protocol.Instant, bool) {
 	return 0, false
 }
 
+// hourMinute is a time of the day.
+var hourMinute = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
+
+// isTimeZone reports whether the server knows the zone. "Local" is no name.
+func isTimeZone(v value) bool {
+	if v.kind != text || v.str == "" || v.str == "Local" || len(v.str) > 64 {
+		return false
+	}
+	_, err := time.LoadLocation(v.str)
+	return err == nil
+}
+
 // isoDate is how a date in ISO 8601 begins; the rest is the business of jsDate.
 var isoDate = regexp.MustCompile(`^\d{4}(-\d{2}(-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?)?)?$`)
 

@@ -23,6 +23,15 @@ type Asker interface {
 	Ask(ctx context.Context, kind, id string, msg any) (any, error)
 }
 
+// Pusher reaches the browsers of users. *push.Sender is one.
+type Pusher interface {
+	PublicKey() string
+	// Check refuses endpoints that nothing may be sent to, and keys that are none.
+	Check(s protocol.Subscribe) error
+	// Test sends a message of its own to every browser of a user.
+	Test(ctx context.Context, user protocol.UserID, debug bool) (sent, failed int, err error)
+}
+
 // Config is what a Dispatcher works with. Cluster, DB and Passwords are needed.
 type Config struct {
 	Cluster   Asker
@@ -34,6 +43,7 @@ type Config struct {
 	Debug   bool                    // the debug rows are there
 
 	Files protocol.FileSigner // signs links to files
+	Push  Pusher              // nil: there is no web push
 }
 
 // Dispatcher brings requests to the actors that own the state.
@@ -86,7 +96,11 @@ func (d *Dispatcher) Do(ctx context.Context, op *protocol.Operation, caller prot
 	if err == nil {
 		return reply, nil
 	}
-	return nil, d.shown(ctx, op, caller, err)
+	shown := d.shown(ctx, op, caller, err)
+	if own := refusals[op.Name]; own != nil && shown.Code == protocol.CodeForbidden {
+		shown = own
+	}
+	return nil, shown
 }
 
 // shown is the error that the caller gets: an internal one is logged here, once.

@@ -112,7 +112,7 @@ func TestRouting(t *testing.T) {
 		{"edge, permission first", &protocol.InviteList.Operation, ada, Input{}, "", "", protocol.ErrForbidden},
 		{"sessions are not here", &protocol.SessionList.Operation, ada, Input{}, "", "", unknownOperation},
 		{"presence of nobody", &protocol.PresenceGet.Operation, ada, path("userId", "nobody"), "", "", nil},
-		{"presence", &protocol.PresenceGet.Operation, ada, path("userId", someUUID), "user", someUUID, nil},
+		{"presence of whom he may not see", &protocol.PresenceGet.Operation, ada, path("userId", someUUID), "", "", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

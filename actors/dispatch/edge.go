@@ -53,6 +53,19 @@ var answers = map[string]func(ctx context.Context, d *Dispatcher, cmd any) (any,
 	protocol.FileThumbnail.Name:   fileThumbnail,
 	protocol.FileMetadataGet.Name: fileMetadata,
 	protocol.FileSign.Name:        fileSign,
+
+	protocol.PresenceBulk.Name:              presenceBulk,
+	protocol.PresenceMulti.Name:             presenceMulti,
+	protocol.NotificationList.Name:          notificationList,
+	protocol.NotificationCount.Name:         notificationCount,
+	protocol.NotificationSettingsGet.Name:   notificationSettings,
+	protocol.NotificationSubscriptions.Name: notificationSubscriptions,
+	protocol.PushKeyGet.Name:                pushKey,
+	protocol.PushSubscribe.Name:             pushSubscribe,
+	protocol.PushUnsubscribe.Name:           pushUnsubscribe,
+	protocol.PushStatusGet.Name:             pushStatus,
+	protocol.PushTest.Name:                  pushTest,
+	protocol.PushDebug.Name:                 pushDebug,
 }
 
 func communityMine(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
@@ -75,25 +88,6 @@ func inviteGet(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
 
 func invitePublic(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
 	return found(d.cfg.DB.InvitePublic(ctx, requestOf[protocol.GetInvite](cmd).Code))
-}
-
-// presenceGet asks the user actor; an id that is none is of nobody, and nobody
-// is offline.
-func presenceGet(ctx context.Context, d *Dispatcher, cmd any) (any, error) {
-	req := requestOf[protocol.GetPresence](cmd)
-	of := &protocol.PresenceOf{UserID: req.UserID}
-	id, _ := protocol.ParseID[struct{}](req.UserID) // zero for what is no id
-	if id.IsZero() {
-		return of, nil
-	}
-	reply, err := d.cfg.Cluster.Ask(ctx, string(protocol.KindUser), id.String(), &protocol.AskOnline{})
-	if err != nil {
-		return nil, err
-	}
-	if is, ok := reply.(*protocol.IsOnline); ok {
-		of.IsOnline = is.Online
-	}
-	return of, nil
 }
 
 func debugStatus(context.Context, *Dispatcher, any) (any, error) { //nolint:unparam // one of the answers

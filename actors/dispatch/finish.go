@@ -44,6 +44,15 @@ var finishers = map[string]func(ctx context.Context, d *Dispatcher, cmd, reply a
 	protocol.PinList.Name:            finishPins,
 	protocol.AliasList.Name:          finishAliases,
 	protocol.AliasGet.Name:           finishAlias,
+
+	protocol.ReceiptMark.Name:                finishMark,
+	protocol.ReceiptCount.Name:               finishUnread,
+	protocol.ReceiptLast.Name:                finishLastRead,
+	protocol.ReceiptPeers.Name:               finishPeers,
+	protocol.ReceiptReaders.Name:             finishReaders,
+	protocol.NotificationOverrideGet.Name:    finishOverride,
+	protocol.NotificationOverrideSet.Name:    finishSetOverride,
+	protocol.NotificationOverrideDelete.Name: finishDeleteOverride,
 }
 
 func (d *Dispatcher) finish(ctx context.Context, op *protocol.Operation, cmd, reply any) (any, error) {

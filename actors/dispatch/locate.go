@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -30,6 +31,8 @@ func (d *Dispatcher) locate(ctx context.Context, p *plan, caller protocol.Caller
 	}
 	id, err := protocol.ParseID[struct{}](key.str)
 	switch {
+	case err != nil && oneContext[p.op.Name]: // says nothing about anything that is there
+		return "", "", cmp.Or(cmd.fault, protocol.ErrOneContext)
 	case err != nil:
 		return "", "", p.refuse(caller, p.badKey(cmd.fault))
 	case id.IsZero(): // names nothing, ever
@@ -103,6 +106,22 @@ var unfoundTexts = map[string]string{
 	protocol.ThreadSubscribe.Name: "Parent message not found",
 }
 
+// oneContext are the rows that name a channel or a group, and say so when they
+// name neither.
+var oneContext = map[string]bool{
+	protocol.ReceiptMark.Name: true, protocol.ReceiptCount.Name: true, protocol.ReceiptLast.Name: true, protocol.ReceiptReaders.Name: true,
+}
+
+// unknownTold are the rows that tell everybody of a key that names nothing.
+var unknownTold = map[string]bool{
+	protocol.NotificationOverrideGet.Name: true, protocol.NotificationOverrideSet.Name: true, protocol.NotificationOverrideDelete.Name: true,
+}
+
+// refusals are the rows that have a text of their own for who may not.
+var refusals = map[string]*protocol.Error{
+	protocol.ReceiptPeers.Name: protocol.ErrNotInGroup,
+}
+
 // notFound is what owners are told of what is not there.
 var notFound = map[protocol.Resource]string{
 	protocol.ResourceCommunity:  "Community not found",
@@ -125,6 +144,9 @@ func (p *plan) unfound(caller protocol.Caller, fault *protocol.Error, err error,
 	var known *protocol.Error
 	if err != nil && (!errors.As(err, &known) || known.Code != protocol.CodeNotFound) {
 		return err
+	}
+	if unknownTold[p.op.Name] {
+		return cmp.Or(fault, protocol.NotFound(text))
 	}
 	if fault != nil {
 		return p.refuse(caller, fault)

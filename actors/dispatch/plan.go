@@ -139,6 +139,16 @@ func (p *plan) decode(caller protocol.Caller, in protocol.Input) decoded {
 				pathFault = protocol.ErrBadPathUUID
 				continue
 			}
+		case f.rules.queryUUID && (v.nullish() || v.kind == text && v.str == ""):
+			if i == p.key {
+				d.key = value{}
+			}
+			continue
+		case f.rules.queryUUID:
+			if _, err := protocol.ParseID[struct{}](v.str); err != nil {
+				queryFault = protocol.ErrBadUUIDInQuery
+				continue
+			}
 		case f.rules.query != nil:
 			n, ok := f.rules.query.read(v)
 			if !ok {

@@ -35,9 +35,11 @@ type rule struct {
 type ruleSet struct {
 	skip     skip
 	pathUUID bool
-	query    *intQuery
-	numeric  bool // numbers may come as text
-	rules    []rule
+
+	queryUUID bool // may be left out or empty
+	query     *intQuery
+	numeric   bool // numbers may come as text
+	rules     []rule
 }
 
 // failures judges a value; nil when it passes.
@@ -74,6 +76,8 @@ func compileRules(field, tag string, t reflect.Type) *ruleSet {
 			set.skip = blank
 		case "pathUUID":
 			set.pathUUID = true
+		case "queryUUID":
+			set.queryUUID = true
 		case "queryInt", "queryLimit":
 			set.query = &intQuery{def: float64(atoi(field, arg)), strict: name == "queryLimit", min: 1, max: maxLimit}
 		case "queryOffset":
@@ -147,6 +151,12 @@ func newRule(f, name, arg string, t reflect.Type, list bool) rule {
 		return newEnum(f, strings.Split(arg, ";"))
 	case "jsDate":
 		return rule{name: "isDate", message: f + " must be a Date instance", holds: func(v value) bool { _, ok := jsDate(v); return ok }}
+	case "hourMinute":
+		return rule{name: "matches", message: f + " must be in HH:mm format (24-hour)", holds: func(v value) bool {
+			return v.kind == text && hourMinute.MatchString(v.str)
+		}}
+	case "timeZone":
+		return rule{name: "isTimeZone", message: f + " must be a valid IANA time-zone", holds: isTimeZone}
 	case "isoDate":
 		return rule{name: "isDateString", message: f + " must be a valid ISO 8601 date string", holds: isISODate}
 	case "pattern":

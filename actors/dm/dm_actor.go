@@ -41,6 +41,7 @@ func New(cfg Config) *turn.Kind[State] {
 	turn.On(k, protocol.MessageAroundInGroup, (*State).around)
 	log := func(s *State) *conversation.State { return s.log }
 	conversation.Register(k, log)
+	conversation.RegisterGroup(k, log)
 	conversation.On(k, protocol.DirectHistory, log, func(l *conversation.State, t turn.Turn, req protocol.ListGroupMessages) (turn.Outcome, error) {
 		return l.List(t, req.Limit, req.ContinuationToken, req.Direction)
 	})

@@ -47,6 +47,8 @@ func (f *front) Receive(ctx actor.Context) {
 		f.start()
 	case *protocol.Fanout, *protocol.Rooms, *protocol.Empty:
 		f.published(m)
+	case *protocol.Notices:
+		f.notices(m)
 	case *protocol.CloseSockets:
 		f.pass(m.User, m)
 	case *subscribe:
@@ -161,6 +163,20 @@ func (f *front) fanout(m *protocol.Fanout) {
 	if d == nil {
 		f.relay.wasted.Add(1)
 		f.prune(m)
+	}
+}
+
+// notices delivers what differs for each user: those who have no socket here cost
+// a look into a map.
+func (f *front) notices(m *protocol.Notices) {
+	for i := range m.Items {
+		user := m.Items[i].User
+		l := f.lanes[shardOf(user, len(f.lanes))]
+		topic := protocol.UserTopic(user)
+		if l.claims[topic] == 0 {
+			continue
+		}
+		f.ctx.Send(l.pid, f.newDelivery(&protocol.Fanout{Event: protocol.Event{Name: "newNotification", Topics: []protocol.Topic{topic}, Payload: m.Payload(i)}}))
 	}
 }
 

@@ -63,7 +63,7 @@ func (a *activation[S]) write(out Outcome, reply func(any, error)) {
 		return
 	}
 	a.inflight.Add(1)
-	refused := out.Refused
+	refused, stored := out.Refused, out.Stored
 	done := func(err error) {
 		if err != nil {
 			reply(nil, a.answer(err))
@@ -71,6 +71,9 @@ func (a *activation[S]) write(out Outcome, reply func(any, error)) {
 			return
 		}
 		reply(value, nil)
+		if stored != nil {
+			stored()
+		}
 		// The mailbox is bothered only when it waits for the last write. Both sides
 		// change their own flag before they look at the other's.
 		if a.inflight.Add(-1) == 0 && a.draining.Load() {

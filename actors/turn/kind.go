@@ -18,6 +18,10 @@ type Env struct {
 	Writer *persistence.Writer
 	Log    *slog.Logger
 	Now    func() time.Time // nil: time.Now
+
+	// Noticed is called when messages that may notify somebody are stored, on a
+	// goroutine of the writer; nil: nobody wants to know.
+	Noticed func()
 }
 
 // Kind describes a kind of actor with state S.

@@ -47,6 +47,10 @@ type Outcome struct {
 	// the handler changed.
 	Refused func(t Turn, err error) Outcome
 
+	// Stored is called when the rows are committed, on a goroutine of the writer: it
+	// must not block. nil: nothing is.
+	Stored func()
+
 	// AfterRows holds Reply back until every row queued so far is decided: what
 	// is read from Postgres then is not older than what the actor knows.
 	AfterRows bool

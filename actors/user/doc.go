@@ -32,6 +32,16 @@
 //   - One presence event for the union of all communities, only where it is news
 //     and only for communities that are not crowded: the reference's event to
 //     every socket of the instance is quadratic (2026-11).
+//   - Friends and direct-message groups hear of coming and going too: who they are is
+//     read once per transition, and their topics go into the same event (2026-11).
+//   - Watermarks are rows, moved by one statement that never goes back; the actor
+//     holds only those that Postgres may not have yet, because channels store those of
+//     senders two seconds later. All of them would be 20 KB for each user with 500
+//     channels, for an answer that is read from Postgres anyway (2026-11).
+//   - Unread messages are counted when they are asked for, in one round trip, by at
+//     most four thousand rows per context and up to a thousand: a stored count would
+//     be one more row to change with every message, deletion and own message. Clients
+//     count on by themselves from there (2026-11).
 //   - Going offline waits for a grace period, because a page that is reloaded
 //     comes back within seconds (2026-11).
 package user

@@ -97,11 +97,6 @@ func (s *State) tellPresence(t turn.Turn) (turn.Outcome, error) {
 }
 
 func (s *State) presenceAnnounced(online bool, told []protocol.CommunityID, answers []turn.Answer) (turn.Outcome, error) {
-	s.announcing = false
-	var out turn.Outcome
-	if s.announced != s.online {
-		out.Timers = []turn.Timer{now(&announce{})}
-	}
 	topics := []protocol.Topic{protocol.UserTopic(s.user.ID)}
 	news := len(told) == 0
 	for i, a := range answers {
@@ -115,11 +110,37 @@ func (s *State) presenceAnnounced(online bool, told []protocol.CommunityID, answ
 		}
 	}
 	if !news {
-		return out, nil
+		return s.doneAnnouncing(turn.Outcome{}), nil
 	}
 	for _, g := range s.groups {
 		topics = append(topics, protocol.GroupTopic(g))
 	}
+	if s.missing { // friends and groups go with the account
+		out, err := s.presenceEvent(online, topics)
+		return s.doneAnnouncing(out), err
+	}
+	db, id := s.db, s.user.ID
+	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
+		company, _ := db.Company(ctx, id) // without a database the communities hear of it at least
+		return func(turn.Turn) (turn.Outcome, error) {
+			out, err := s.presenceEvent(online, append(topics, company...))
+			return s.doneAnnouncing(out), err
+		}, nil
+	}}, nil
+}
+
+// doneAnnouncing lets the next announcement begin, when there is something new.
+func (s *State) doneAnnouncing(out turn.Outcome) turn.Outcome {
+	s.announcing = false
+	if s.announced != s.online {
+		out.Timers = []turn.Timer{now(&announce{})}
+	}
+	return out
+}
+
+// presenceEvent is for the user's own devices, his communities, his friends and
+// those with whom he shares a direct-message group.
+func (s *State) presenceEvent(online bool, topics []protocol.Topic) (turn.Outcome, error) {
 	name := "userOffline"
 	if online {
 		name = "userOnline"
@@ -128,8 +149,7 @@ func (s *State) presenceAnnounced(online bool, told []protocol.CommunityID, answ
 		UserID: s.user.ID, Username: s.user.Username, DisplayName: s.user.DisplayName, AvatarURL: s.user.AvatarURL,
 	})
 	e.Topics = topics
-	out.Events, out.Everywhere = []protocol.Event{e}, true
-	return out, err
+	return turn.Outcome{Events: []protocol.Event{e}, Everywhere: true}, err
 }
 
 // repeat is a sign of life: communities that were loaded since hear it for the

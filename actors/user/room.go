@@ -97,14 +97,3 @@ func (s *State) roomsMoved(turn.Turn, *protocol.RoomsMoved) (turn.Outcome, error
 	s.version++
 	return turn.Outcome{}, nil
 }
-
-// lastRead tells the user's other sockets how far he has read.
-func (s *State) lastRead(_ turn.Turn, m *protocol.LastRead) (turn.Outcome, error) {
-	if s.settled && len(s.sockets) == 0 {
-		return turn.Outcome{}, nil
-	}
-	e, err := s.event("readReceiptUpdated", protocol.ReadReceiptUpdated{
-		ChannelID: m.In.Channel.Ptr(), DirectMessageGroupID: m.In.Group.Ptr(), LastReadMessageID: m.Message, LastReadAt: m.At,
-	})
-	return turn.Outcome{Events: []protocol.Event{e}}, err
-}

@@ -33,6 +33,8 @@ type State struct {
 	absence    int              // number of the grace period that runs or ran last
 	repeated   protocol.Instant // when the communities were last told that the user is online
 	seen       protocol.Instant // when last_seen was last written
+
+	marks []persistence.Mark // watermarks that Postgres may not have yet, oldest first
 }
 
 // socket is one registered connection.

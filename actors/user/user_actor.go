@@ -21,6 +21,9 @@ type Config struct {
 	Sweep time.Duration
 	// Repeat is how often communities are told again that the user is online; 2 minutes when zero.
 	Repeat time.Duration
+	// Deliver has a notification pushed that the user made himself, for a test; nil:
+	// there is no push.
+	Deliver func(ctx context.Context, notification protocol.AnyID) error
 }
 
 func (c Config) withDefaults() Config {
@@ -99,6 +102,16 @@ func New(cfg Config) *turn.Kind[State] {
 	turn.OnMessage(k, (*State).channelOpened)
 	turn.OnMessage(k, (*State).channelClosed)
 	turn.OnMessage(k, (*State).lastRead)
+
+	turn.On(k, protocol.ReceiptCounts, (*State).countUnread)
+	turn.OnMessage(k, (*State).advanceRead)
+	turn.On(k, protocol.NotificationRead, (*State).readNotification)
+	turn.On(k, protocol.NotificationReadAll, (*State).readNotifications)
+	turn.On(k, protocol.NotificationDismiss, (*State).dismissNotification)
+	turn.On(k, protocol.NotificationDelete, (*State).deleteNotification)
+	turn.On(k, protocol.NotificationSettingsUpdate, (*State).updateNotificationSettings)
+	turn.On(k, protocol.NotificationTest, (*State).testNotification)
+	turn.On(k, protocol.NotificationClear, (*State).clearNotifications)
 
 	turn.OnMessage(k, (*State).askOnline)
 	turn.OnMessage(k, (*State).presenceStale)

@@ -17,7 +17,7 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"senders":     runSenders,
 	"fanout":      runFanout,
 
-	"all":            played("all", memory, storm, serverFanout, serverHighest, sends, history, finding),
+	"all":            played("all", memory, storm, serverFanout, serverHighest, sends, history, finding, notices),
 	"server-fanout":  played("server-fanout", serverFanout),
 	"server-highest": played("server-highest", serverHighest),
 	"memory":         played("memory", memory),
@@ -25,6 +25,7 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"sends":          played("sends", sends),
 	"history":        played("history", history),
 	"search":         played("search", finding),
+	"notices":        played("notices", notices),
 }
 
 // played is the command that runs measurements of the whole server.
@@ -34,7 +35,7 @@ func played(name string, parts ...func(context.Context, *stage) error) func(cont
 
 func main() {
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: bench all|server-fanout|server-highest|memory|storm|sends|history|search|fanout [flags]")
+		fmt.Fprintln(os.Stderr, "usage: bench all|server-fanout|server-highest|memory|storm|sends|history|search|notices|fanout [flags]")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -36,6 +36,7 @@ type config struct {
 	writeQueue    int
 	debugPanel    bool
 	resumeWindow  time.Duration
+	privatePush   bool
 
 	filesDir string
 	blobURL  string
@@ -71,6 +72,8 @@ func (c *config) flags(fs *flag.FlagSet) {
 	fs.DurationVar(&c.resumeWindow, "resume-window", 2*time.Minute, "`time` for clients whose connection broke to come back without missing anything; 0: none")
 	fs.BoolVar(&c.debugPanel, "debug-panel", os.Getenv("ADMIN_DEBUG_PANEL") == "true",
 		"let owners of the instance send events by /api/debug [$ADMIN_DEBUG_PANEL]")
+	fs.BoolVar(&c.privatePush, "push-private", os.Getenv("ROOKERY_PUSH_PRIVATE") == "true",
+		"let browsers be pushed to at private addresses, for tests [$ROOKERY_PUSH_PRIVATE]")
 	fs.BoolVar(&c.secureCookies, "secure-cookies", os.Getenv("NODE_ENV") == "production" || os.Getenv("ROOKERY_SECURE_COOKIES") == "true",
 		"mark cookies Secure: clients come by https [$ROOKERY_SECURE_COOKIES]")
 }

@@ -37,6 +37,8 @@ var views = []view{
 	{"timeouts", "moderation", "/api/moderation/timeouts/$community"},
 	{"timeoutStatus", "moderation", "/api/moderation/timeout-status/$community/$target"},
 	{"aliases", "aliases", "/api/alias-groups/community/$community"},
+	{"notices", "notices", "/api/notifications?limit=50"},
+	{"lastRead", "receipts", "/api/read-receipts/last-read?channelId=$general"},
 	{"pins", "pins", "/api/moderation/pins/$general"},
 	{"dms", "dms", "/api/direct-messages"},
 	{"directMessages", "directMessages", "/api/messages/group/$dm?limit=50"},
@@ -67,6 +69,9 @@ var refetched = map[string][]string{
 	"timeoutRemoved":         {"moderation"},
 	"userProfileUpdated":     {"people", "members", "moderation", "pins", "dms"},
 	"newDirectMessage":       {"dms"},
+	"newNotification":        {"notices"},
+	"notificationRead":       {"notices"},
+	"readReceiptUpdated":     {"receipts"},
 	"messagePinned":          {"pins"},
 	"messageUnpinned":        {"pins"},
 }

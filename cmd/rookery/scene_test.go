@@ -137,6 +137,7 @@ func (g *stage) newScene(t *testing.T, p persona) *scene {
 	s.content()
 	s.direct()
 	s.belongings()
+	s.notices()
 	if err := g.db.SendBatch(within(t), s.batch).Close(); err != nil {
 		t.Fatalf("set the scene: %v", err)
 	}

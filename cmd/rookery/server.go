@@ -28,6 +28,8 @@ import (
 	"github.com/rookery-chat/rookery/actors/dm"
 	"github.com/rookery-chat/rookery/actors/gate"
 	"github.com/rookery-chat/rookery/actors/instance"
+	"github.com/rookery-chat/rookery/actors/notice"
+	"github.com/rookery-chat/rookery/actors/push"
 	"github.com/rookery-chat/rookery/actors/relay"
 	"github.com/rookery-chat/rookery/actors/socket"
 	"github.com/rookery-chat/rookery/actors/turn"
@@ -54,6 +56,9 @@ type server struct {
 	redis   redis.UniversalClient
 	http    *httpapi.Server
 	jobs    *jobs.Runner
+	push    *push.Sender
+	notices *notice.Service
+	noticed atomic.Pointer[notice.Service] // for actors, which are there first
 	indexer *persistence.SearchIndexer
 	blobs   *persistence.Blobs
 	profile *http.Server
@@ -82,6 +87,9 @@ func newServer(ctx context.Context, cfg *config, keys *secrets, db *persistence.
 	if err := s.openBlobs(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.openPush(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.openEdges(keys); err != nil {
 		return nil, err
 	}
@@ -91,8 +99,7 @@ func newServer(ctx context.Context, cfg *config, keys *secrets, db *persistence.
 	s.indexer = persistence.StartSearchIndexer(db, s.writer)
 	chores := append(jobs.Chores(db), jobs.Chore{Name: "upload.expire", Schedule: "* * * * *", Do: s.expireUploads})
 	chores = append(chores, jobs.FileChores(db, s.blobs)...)
-	s.jobs, err = jobs.Start(ctx, jobs.Config{DB: db, Chores: chores, Log: log, Thumbnails: s.thumbnails()})
-	return s, err
+	return s, s.startJobs(ctx, chores)
 }
 
 // thumbnails are made where ffmpeg is.
@@ -164,7 +171,7 @@ func (s *server) joinCluster(ctx context.Context, keys *secrets) error {
 	for name, t := range protocol.WireTypes() {
 		registry.Add(name, t)
 	}
-	env := &turn.Env{DB: s.db, Writer: s.writer, Log: s.log}
+	env := &turn.Env{DB: s.db, Writer: s.writer, Log: s.log, Noticed: s.wakeNotices}
 	secret, err := keys.gossipKey()
 	if err != nil {
 		return err
@@ -184,7 +191,7 @@ func (s *server) joinCluster(ctx context.Context, keys *secrets) error {
 			channel.New(channel.Config{}).Cluster(env),
 			dm.New(dm.Config{}).Cluster(env),
 			community.New(community.Config{}).Cluster(env),
-			user.New(user.Config{}).Cluster(env),
+			user.New(user.Config{Deliver: s.deliverNotification}).Cluster(env),
 			instance.New().Cluster(env),
 		},
 		Prepare: func(n *cluster.Node) (err error) {
@@ -233,7 +240,7 @@ func (s *server) openEdges(keys *secrets) error {
 	}
 	s.ops = dispatch.New(dispatch.Config{
 		Cluster: s.node, DB: s.db, Passwords: s.gate.Passwords, Log: s.log, Machine: machine, Debug: s.cfg.debugPanel,
-		Files: links,
+		Files: links, Push: s.push,
 	})
 	limited := s.cfg.rateLimits == "on"
 	_, corsGiven := os.LookupEnv("CORS_ORIGIN")
@@ -375,6 +382,7 @@ func (s *server) stop() {
 	go func() { jobsOver <- s.jobs.Stop(ctx) }()
 	note("close sockets", s.sockets.Drain(ctx))
 	note("close http", s.http.Shutdown(ctx))
+	s.notices.Stop()
 	note("hand actors over", s.node.Drain(ctx))
 	note("put scheduled work back", <-jobsOver)
 	closing, done := context.WithTimeout(context.Background(), closeTimeout)
@@ -403,6 +411,9 @@ func (s *server) abandon() {
 	defer cancel()
 	if s.indexer != nil {
 		s.indexer.Stop()
+	}
+	if s.notices != nil {
+		s.notices.Stop()
 	}
 	if s.node != nil {
 		_ = s.node.Stop(ctx)

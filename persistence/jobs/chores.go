@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"sync"
 
 	"github.com/rookery-chat/rookery/persistence"
 	"github.com/rookery-chat/rookery/protocol"
@@ -16,6 +17,9 @@ func Chores(db *persistence.DB) []Chore {
 		{"session.sweep", "0 6 * * *", whole(db.SweepSessions)},
 		{"secret.sweep", "10 * * * *", whole(db.SweepSecrets)},
 		{"lease.sweep", "30 4 * * *", db.SweepLeases},
+		{"notice.sweep", "15 * * * *", db.SweepNotices},
+		{"notification.sweep", "45 * * * *", sweepNotifications(db)},
+		{"push.sweep", "*/10 * * * *", sweepPushes(db)},
 		{"storage.recount", "0 3 * * *", func(ctx context.Context, _ protocol.Instant) (bool, error) {
 			_, err := db.RecountStorage(ctx)
 			return false, err
@@ -39,6 +43,22 @@ func FileChores(db *persistence.DB, blobs *persistence.Blobs) []Chore {
 	return []Chore{
 		{"file.sweep", "*/10 * * * *", s.SweepDeleted},
 		{"file.orphans", "20 4 * * *", s.SweepOrphans},
+	}
+}
+
+// sweepNotifications walks all users step by step; a node that takes over begins
+// anew.
+func sweepNotifications(db *persistence.DB) func(context.Context, protocol.Instant) (bool, error) {
+	var mu sync.Mutex
+	var after protocol.UserID
+	return func(ctx context.Context, now protocol.Instant) (bool, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		next, err := db.SweepNotifications(ctx, after, now)
+		if err == nil {
+			after = next
+		}
+		return !after.IsZero(), err
 	}
 }
 

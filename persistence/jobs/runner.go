@@ -38,6 +38,9 @@ type Config struct {
 	// RescueAfter is how long a job runs before its node counts as dead; six minutes when zero.
 	// Nothing may run for longer.
 	RescueAfter time.Duration
+
+	// Deliver sends a push; nil: this node sends none.
+	Deliver func(ctx context.Context, p persistence.Push) error
 }
 
 // Runner works chores on this node and, while it is elected, says when they are due.
@@ -66,6 +69,10 @@ func Start(ctx context.Context, cfg Config) (*Runner, error) {
 		if t.FFmpeg != "" {
 			rc.Queues[thumbnailQueue] = river.QueueConfig{MaxWorkers: 1}
 		}
+	}
+	if cfg.Deliver != nil {
+		river.AddWorker(rc.Workers, &pushWorker{deliver: cfg.Deliver})
+		rc.Queues[pushQueue] = river.QueueConfig{MaxWorkers: pushWorkers}
 	}
 	client, err := river.NewClient(riverpgxv5.New(cfg.DB.Pool()), rc)
 	if err != nil {
