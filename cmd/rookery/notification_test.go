@@ -235,6 +235,7 @@ func TestNotifications(t *testing.T) {
 	if want := map[string]bool{bob.id: true, carol.id: false, "nobody": false}; !maps.Equal(online.Presence, want) {
 		t.Errorf("presence = %v, want %v", online.Presence, want)
 	}
+	online.Presence = nil
 	alice.call("GET", "/api/presence/users/bulk", nil, &online)
 	if !online.Presence[bob.id] || !online.Presence[owner.id] || len(online.Presence) != 3 {
 		t.Errorf("bulk = %v", online.Presence)
