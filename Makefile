@@ -22,7 +22,7 @@ run: postgres build ## install what is missing, build and start the server on 12
 	@exec bin/rookery serve
 
 .PHONY: test
-test: postgres redis node ffmpeg versitygw build ## install what is missing and run every test
+test: postgres redis node ffmpeg versitygw chromium build ## install what is missing and run every test
 	$(GO_TEST) ./...
 
 .PHONY: check
@@ -38,8 +38,8 @@ fuzz: ## fuzz every decoder for 20 seconds each
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 20s $$p || exit 1; done; done
 
 .PHONY: soak
-soak: postgres redis node build ## the fault and load tests at full length
-	ROOKERY_SOAK=1 go test -timeout 90m -count=1 -v ./cmd/rookery -run 'Test(Kill|Outage|Cluster|Slow|Bad|RightsEnd|Conversations)'
+soak: postgres redis node chromium build ## the fault and load tests at full length
+	ROOKERY_SOAK=1 go test -timeout 90m -count=1 -v ./cmd/rookery -run 'Test(Kill|Outage|Cluster|Slow|Bad|RightsEnd|Conversations|Resume)'
 
 .PHONY: bench
 bench: postgres build ## benchmarks: ratios within one run
@@ -55,7 +55,7 @@ define need
 		echo "installing $(3)"; $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(3) >/dev/null; }
 endef
 
-.PHONY: postgres redis node
+.PHONY: postgres redis node chromium
 postgres:
 	$(call need,initdb,/usr/lib/postgresql/*/bin/initdb /opt/homebrew/opt/postgresql*/bin/initdb /usr/local/opt/postgresql*/bin/initdb,postgresql)
 redis:
@@ -67,6 +67,8 @@ versitygw: bin/versitygw ## an S3 server for the tests of files in buckets
 bin/versitygw: persistence/testdata/versitygw/go.mod
 	cd persistence/testdata/versitygw && go build -o $(CURDIR)/$@ github.com/versity/versitygw/cmd/versitygw
 	@touch $@
+chromium:
+	$(call need,chromium,/usr/bin/chromium,chromium)
 node: cmd/rookery/testdata/client/node_modules
 	$(call need,node,/usr/bin/node,nodejs npm)
 
