@@ -553,6 +553,7 @@ func TestRightsTakenAwayDuringADetour(t *testing.T) {
 		"kicked": {func() { w.allow(alice) }, protocol.ErrForbidden},
 		"gone":   {func() { w.house.gone = true; w.s.Vanish() }, protocol.ErrForbidden},
 	} {
+		w.house.gone = false
 		w.load()
 		w.allow(alice, protocol.ActionReadMessage)
 		out, err := w.s.editMessage(w.turn(by(alice)), protocol.EditMessage{ID: old.ID, Spans: new(text("x"))})

@@ -14,7 +14,6 @@ func (w *world) file(by protocol.UserID, kind string, size int) protocol.FileID 
 	id := protocol.FileID(protocol.NewID[row]())
 	w.exec(`INSERT INTO file (id, filename, mime_type, file_type, size, checksum, resource_type, storage_path, uploaded_by)
 		VALUES ($1, 'a.png', 'image/png', 'IMAGE', $4, 'x', $3, 'p', $2)`, id, by, kind, size)
-	w.exec(`UPDATE app_user SET storage_used_bytes = storage_used_bytes + $2 WHERE id = $1`, by, size)
 	return id
 }
 
