@@ -59,7 +59,7 @@ func TestMarkerIsFound(t *testing.T) {
 func TestEventsAreFilledUp(t *testing.T) {
 	for _, full := range []int{0, 10, 600, 1300} {
 		l := load{Rate: 1, Size: 400, Frame: full}
-		packet := socketio.AppendEvent(nil, "newMessage", l.event(3, monotonic()))
+		packet := socketio.AppendEventOffset(nil, "newMessage", l.event(3, monotonic()), "abcd.abcdefgh")
 		if full > 500 && len(packet) != full {
 			t.Errorf("%d bytes, want %d", len(packet), full)
 		}
