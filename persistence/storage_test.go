@@ -76,18 +76,12 @@ func TestRecountBesideUploads(t *testing.T) {
 				}
 				id, name := protocol.NewRandomID[int](), "u"+string(rune('1'+(worker+n)%9))
 				err := db.InTx(t.Context(), func(tx pgx.Tx) error {
-					if err := exec(tx, `INSERT INTO file (id, filename, mime_type, file_type, size, checksum, resource_type, storage_path, uploaded_by)
-						SELECT $1, 'a', 'b', 'IMAGE', 5, 'c', 'USER_AVATAR', 'p', id FROM app_user WHERE username = $2`, id, name); err != nil {
-						return err
-					}
-					return exec(tx, `UPDATE app_user SET storage_used_bytes = storage_used_bytes + 5 WHERE username = $1`, name)
+					return exec(tx, `INSERT INTO file (id, filename, mime_type, file_type, size, checksum, resource_type, storage_path, uploaded_by)
+						SELECT $1, 'a', 'b', 'IMAGE', 5, 'c', 'USER_AVATAR', 'p', id FROM app_user WHERE username = $2`, id, name)
 				})
 				if err == nil && n%2 == 0 {
 					err = db.InTx(t.Context(), func(tx pgx.Tx) error {
-						if err := exec(tx, `UPDATE file SET deleted_at = now() WHERE id = $1`, id); err != nil {
-							return err
-						}
-						return exec(tx, `UPDATE app_user SET storage_used_bytes = greatest(0, storage_used_bytes - 5) WHERE username = $1`, name)
+						return exec(tx, `UPDATE file SET deleted_at = now() WHERE id = $1`, id)
 					})
 				}
 				if err != nil {
