@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 # One package at a time: several clusters of real processes beside each other
 # would starve each other on a small machine.
-GO_TEST := go test -p 1 -timeout 20m
+GO_TEST := go test -p 1 -timeout 45m
 
 .PHONY: help
 help: ## show this help

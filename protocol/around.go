@@ -1,6 +1,9 @@
 package protocol
 
-import "reflect"
+import (
+	"bytes"
+	"reflect"
+)
 
 // AroundMessage asks for the page around a message of a channel.
 type AroundMessage struct {
@@ -56,7 +59,7 @@ func (a *Around) Add(message []byte) {
 
 // Text ends the page, which must have a message.
 func (a *Around) Text() []byte {
-	b := append(a.text, ']')
+	b := append(bytes.Clone(a.text), ']')
 	for _, end := range [...]struct {
 		name string
 		seq  int64

@@ -53,7 +53,7 @@ func load(ctx context.Context, env *turn.Env, t turn.Turn) (*State, error) {
 	s := newState(protocol.ChannelID(id), protocol.ChannelSettings{Missing: true})
 	if err != nil {
 		s.log = conversation.Nowhere(s)
-		return s, nil
+		return s, nil //nolint:nilerr // what names no channel is one that is missing
 	}
 	settings, l, err := env.DB.ChannelLog(ctx, s.id, conversation.Scope(t.Now))
 	if err != nil {

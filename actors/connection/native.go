@@ -259,6 +259,7 @@ func (native) greeting(ctx context.Context, l *login) ([]byte, error) {
 			reason = rookeryws.ResetOverflow
 		case protocol.SessionExpired:
 			reason = rookeryws.ResetExpired
+		default: // a session that went on needs no reset
 		}
 		l.socket.Send(rookeryws.AppendReset(nil, reason))
 	}

@@ -24,7 +24,7 @@ func (s *State) typingChanged(t turn.Turn, m *protocol.Typing) (turn.Outcome, er
 	last, told := s.typing[m.User]
 	t.Caller.UserID = m.User
 	if s.gone() || s.rules.MayTouch(t) != nil || told && last.active == m.Active && t.Now-last.at < typingQuiet {
-		return turn.Outcome{}, nil
+		return turn.Outcome{}, nil //nolint:nilerr // who may not write is not seen typing, and not told
 	}
 	if len(s.typing) >= maxTyping {
 		s.forgetTyping(t.Now)

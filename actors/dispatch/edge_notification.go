@@ -59,6 +59,7 @@ func finishSetOverride(ctx context.Context, d *Dispatcher, cmd, _ any) (any, err
 	return found(d.cfg.DB.SetChannelOverride(ctx, c.Caller.UserID, c.Req.ChannelID, c.Req.Level, protocol.InstantOf(time.Now())))
 }
 
+//nolint:unparam // as finishers are
 func finishDeleteOverride(ctx context.Context, d *Dispatcher, cmd, _ any) (any, error) {
 	c := cmd.(*protocol.Command[protocol.DeleteChannelOverride])
 	return nil, d.cfg.DB.DeleteChannelOverride(ctx, c.Caller.UserID, c.Req.ChannelID)

@@ -70,6 +70,8 @@ func narrowed(q persistence.MessageSearch, author *protocol.UserID, hasAttachmen
 }
 
 // finishAround passes on the page that the owner made.
+//
+//nolint:unparam // as finishers are
 func finishAround(_ context.Context, _ *Dispatcher, _, reply any) (any, error) {
 	if grant, ok := reply.(*protocol.PageGrant); ok {
 		return grant.Page, nil

@@ -30,14 +30,14 @@ type person struct {
 
 // crowd is a community with everybody in it.
 type crowd struct {
-	t                               *testing.T
-	db                              *persistence.DB
-	batch                           *pgx.Batch
-	people                          []person
-	author                          protocol.AnyID
-	community, group, alias, parent protocol.AnyID
-	channels                        map[bool]protocol.AnyID // by privacy
-	seq                             int
+	t                       *testing.T
+	db                      *persistence.DB
+	batch                   *pgx.Batch
+	people                  []person
+	author                  protocol.AnyID
+	community, group, alias protocol.AnyID
+	channels                map[bool]protocol.AnyID // by privacy
+	seq                     int
 }
 
 func (c *crowd) put(sql string, args ...any) { c.batch.Queue(sql, args...) }

@@ -52,11 +52,12 @@ func (s *shard) take(ctx actor.Context, m *take) {
 func (s *shard) missed(seat *seat, from *protocol.TakeSession, taken *protocol.SessionTaken) {
 	st := seat.stays()
 	var complete bool
-	if from.Native && seat.view != nil {
+	switch {
+	case from.Native && seat.view != nil:
 		taken.Events, complete = seat.view.missedOf(seat.n - from.N)
-	} else if from.Native {
+	case from.Native:
 		taken.Events, complete = st.missedSince(from.N)
-	} else {
+	default:
 		taken.Events, complete = st.missedAfter(from.Offset, s.relay.node.ID())
 	}
 	bytes := 0

@@ -47,7 +47,7 @@ func TestOrderOfProcessing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer res.Body.Close() //nolint:errcheck // read to its end
+		defer res.Body.Close()
 		text, err := io.ReadAll(res.Body)
 		if err != nil {
 			t.Fatal(err)

@@ -271,8 +271,8 @@ func TestConversations(t *testing.T) {
 		for b := range roundBursts {
 			c.burst(random)
 			c.settle()
-			switch {
-			case b == 1: // what it owned moves to the other node and, later, back
+			switch b {
+			case 1: // what it owned moves to the other node and, later, back
 				if err := nodes[1].stop(); err != nil {
 					t.Fatal(err)
 				}
@@ -285,7 +285,7 @@ func TestConversations(t *testing.T) {
 						c.reconnect(i, nodes[1])
 					}
 				}
-			case b == 0:
+			case 0:
 				c.reconnect(random.IntN(len(c.viewers)), nodes[random.IntN(2)])
 			}
 		}

@@ -266,12 +266,12 @@ func testUploads(t *testing.T, g *stage, n *node, stored func() []string) {
 	f := u.must("a.png", "image/png", pixel, avatar)
 	before, _ := g.used(t, s.vars["me"])
 	res := fetch(t, "DELETE", n.url()+"/api/file-upload/"+f.ID.String(), s.token)
-	if after, _ := g.used(t, s.vars["me"]); res.StatusCode != 200 || after != before-int64(len(pixel)) {
+	if after, _ := g.used(t, s.vars["me"]); res.StatusCode != http.StatusOK || after != before-int64(len(pixel)) {
 		t.Errorf("deletion: %d, %d bytes given back", res.StatusCode, before-after)
 	}
 	for _, method := range []string{"DELETE /api/file-upload/", "GET /api/file/"} {
 		verb, path, _ := strings.Cut(method, " ")
-		if res := fetch(t, verb, n.url()+path+f.ID.String(), s.token); res.StatusCode != 404 || !strings.Contains(res.body, "File not found") {
+		if res := fetch(t, verb, n.url()+path+f.ID.String(), s.token); res.StatusCode != http.StatusNotFound || !strings.Contains(res.body, "File not found") {
 			t.Errorf("%s of a deleted file: %d %s", method, res.StatusCode, res.body)
 		}
 	}
@@ -283,7 +283,7 @@ func testUploads(t *testing.T, g *stage, n *node, stored func() []string) {
 // refuses holds a refusal against its text, and looks for what it left.
 func refuses(t *testing.T, g *stage, s *scene, stored func() []string, name string, status int, text string, do func() answer) {
 	t.Helper()
-	before, bytesBefore := stored(), int64(0)
+	before := stored()
 	bytesBefore, filesBefore := g.used(t, s.vars["me"])
 	a := do()
 	var body struct {
@@ -417,7 +417,7 @@ func testServing(t *testing.T, g *stage, n *node, lose func(path string)) {
 	if res := fetch(t, "GET", n.url()+"/api/file/"+svg.ID.String(), s.token); !strings.HasPrefix(res.Header.Get("Content-Disposition"), "attachment;") {
 		t.Errorf("SVG is %v", res.Header)
 	}
-	if res := fetch(t, "GET", at+"/thumbnail", s.token); res.StatusCode != 404 || !strings.Contains(res.body, "No thumbnail available for this file") {
+	if res := fetch(t, "GET", at+"/thumbnail", s.token); res.StatusCode != http.StatusNotFound || !strings.Contains(res.body, "No thumbnail available for this file") {
 		t.Errorf("thumbnail: %d %s", res.StatusCode, res.body)
 	}
 	meta := fetch(t, "GET", at+"/metadata", s.token)
@@ -432,12 +432,12 @@ func testServing(t *testing.T, g *stage, n *node, lose func(path string)) {
 	}
 	lose(path)
 	for _, method := range []string{"GET", "HEAD"} {
-		if res := fetch(t, method, at, s.token); res.StatusCode != 404 || method == "GET" && !strings.Contains(res.body, "File not found") {
+		if res := fetch(t, method, at, s.token); res.StatusCode != http.StatusNotFound || method == "GET" && !strings.Contains(res.body, "File not found") {
 			t.Errorf("%s of lost bytes: %d %s", method, res.StatusCode, res.body)
 		}
 	}
 	g.exec(t, `UPDATE file SET storage_type = 'AZURE_BLOB' WHERE id = $1`, f.ID)
-	if res := fetch(t, "GET", at, s.token); res.StatusCode != 501 || !strings.Contains(res.body, "Only local file storage is supported at this time") {
+	if res := fetch(t, "GET", at, s.token); res.StatusCode != http.StatusNotImplemented || !strings.Contains(res.body, "Only local file storage is supported at this time") {
 		t.Errorf("bytes elsewhere: %d %s", res.StatusCode, res.body)
 	}
 	for _, line := range n.problems() {
@@ -449,7 +449,7 @@ func testServing(t *testing.T, g *stage, n *node, lose func(path string)) {
 func several(t *testing.T, res fetched, want []string) {
 	t.Helper()
 	kind, params, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	if err != nil || kind != "multipart/byteranges" || res.StatusCode != 206 {
+	if err != nil || kind != "multipart/byteranges" || res.StatusCode != http.StatusPartialContent {
 		t.Fatalf("several ranges: %d %s", res.StatusCode, kind)
 	}
 	parts := multipart.NewReader(strings.NewReader(res.body), params["boundary"])
@@ -524,11 +524,11 @@ func testFileAuth(t *testing.T, g *stage, n *node, s *scene, f protocol.File) {
 		}
 	}
 	other := strings.ReplaceAll(link.URL, f.ID.String(), s.vars["foreignAvatar"])
-	if res := fetch(t, "GET", n.url()+other, ""); res.StatusCode != 401 {
+	if res := fetch(t, "GET", n.url()+other, ""); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a link to another file: %d", res.StatusCode)
 	}
 	g.exec(t, `UPDATE app_user SET banned = true WHERE id = $1::uuid`, s.vars["me"])
-	if res := fetch(t, "GET", n.url()+link.URL, ""); res.StatusCode != 401 || !strings.Contains(res.body, "User not found or banned") {
+	if res := fetch(t, "GET", n.url()+link.URL, ""); res.StatusCode != http.StatusUnauthorized || !strings.Contains(res.body, "User not found or banned") {
 		t.Errorf("link of a banned user: %d %s", res.StatusCode, res.body)
 	}
 	g.exec(t, `UPDATE app_user SET banned = false WHERE id = $1::uuid`, s.vars["me"])
@@ -566,7 +566,7 @@ func TestFileRightsEnd(t *testing.T) {
 		"direct": {"stranger", "You must be a member of this conversation to access this file"},
 	} {
 		path, _, _ := strings.Cut(links[name], "?")
-		if res := fetch(t, "GET", nodes[1].url()+path, g.token(t, s.id(refused.who), newID())); res.StatusCode != 403 || !strings.Contains(res.body, refused.text) {
+		if res := fetch(t, "GET", nodes[1].url()+path, g.token(t, s.id(refused.who), newID())); res.StatusCode != http.StatusForbidden || !strings.Contains(res.body, refused.text) {
 			t.Errorf("%s as somebody else: %d %s", name, res.StatusCode, res.body)
 		}
 	}

@@ -99,7 +99,7 @@ func (p *painter) Work(ctx context.Context, job *river.Job[thumbnail]) error {
 	if err != nil {
 		return fmt.Errorf("thumbnail: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	video, err := p.fetch(ctx, &g, dir)
 	if err != nil {
 		return err
