@@ -10,7 +10,7 @@ func (s *scene) notices() {
 		}
 		s.as(message, s.put("message", "direct_message_group_id,seq,author_id,search_text", id, 1, s.id(members[0]), message))
 	}
-	group("talk", "whisper", "friend", "me", "asker")
+	group("talk", "murmur", "friend", "me", "asker")
 	group("foreignTalk", "overheard", "stranger", "founder")
 	for name, user := range map[string]string{"notification": "me", "foreignNotification": "target"} {
 		s.as(name, s.put("notification", "user_id,type,message_id,channel_id,author_id",
