@@ -167,8 +167,9 @@ func (c *round) settle() {
 			return slices.ContainsFunc(v.events, func(e heard) bool { return e.name == "newMessage" && strings.Contains(string(e.payload), m.ID) })
 		})
 		v := c.viewers[i]
-		// What hangs on messages (pins, notifications, marks) clients fetch again when
-		// something happens to it, not when a message is edited or deleted.
+		// Messages and threads only: pins, notifications and marks differ after edits and
+		// deletions, of which no event tells those views. Whether each difference is only
+		// that has not been looked into.
 		v.settle(c.t, func(view string) bool { return view != "messages" && view != "thread" })
 		c.search(v)
 		c.around(v)
