@@ -75,6 +75,7 @@ type pending struct {
 	resume        *resumption        // what that is to continue
 	look          *protocol.Focus    // what the client looks at; nil: everything
 	early         []*request         // what was asked before the login was decided
+	plain         bool               // the client wants no figures of what is unread
 }
 
 // farewell is how a connection ends.

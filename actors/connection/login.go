@@ -22,6 +22,7 @@ type login struct {
 	token  string
 	native bool
 	resume *resumption // nil: a new session is wanted
+	plain  bool        // no figures of what is unread are wanted
 
 	who   *protocol.Caller // allocated apart: it outlives the login, and the token must not
 	mark  uint32           // of his account
@@ -57,7 +58,7 @@ func (c *conn) logIn(token string, native bool, resume *resumption) {
 	c.pending.cancel, c.pending.resume = cancel, resume
 	c.pending.timer.Reset(c.srv.cfg.Limits.Connect)
 	l := &login{
-		srv: c.srv, codec: c.codec, socket: c.socket, pid: c.pid, native: native, resume: resume,
+		srv: c.srv, codec: c.codec, socket: c.socket, pid: c.pid, native: native, resume: resume, plain: c.pending.plain,
 		token: strings.TrimPrefix(token, "Bearer "),
 		who:   &protocol.Caller{Conn: newConnID(), Address: c.pending.address, Agent: c.pending.agent},
 	}

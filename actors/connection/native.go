@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -74,6 +75,7 @@ func (c *conn) hello(r *rookeryws.Request) {
 		c.focused = true
 		c.pending.look = &protocol.Focus{Only: true, Channels: channels}
 	}
+	c.pending.plain = h.Figures != nil && !*h.Figures
 	c.logIn(h.Token, true, resumptionOf(h.Resume))
 }
 
@@ -198,28 +200,37 @@ func (c *conn) reply(id int64, frame []byte) {
 
 // ready is the content of the frame that opens a session.
 type ready struct {
-	Session     string              `json:"session"`
-	User        protocol.PublicUser `json:"user"`
-	Communities []readyCommunity    `json:"communities"`
-	DMs         []readyGroup        `json:"dms"`
-	ResumeMs    int64               `json:"resumeMs"` // 0: sessions end with their socket
-	HeartbeatMs int64               `json:"heartbeatMs"`
-	Limits      readyLimits         `json:"limits"`
-}
-
-type readyCommunity struct {
-	ID   protocol.CommunityID `json:"id"`
-	Name string               `json:"name"`
-}
-
-type readyGroup struct {
-	ID protocol.AnyID `json:"id"`
+	Session     string                       `json:"session"`
+	User        protocol.PublicUser          `json:"user"`
+	Communities []protocol.CommunityOverview `json:"communities"`
+	DMs         []protocol.GroupOverview     `json:"dms"`
+	ResumeMs    int64                        `json:"resumeMs"` // 0: sessions end with their socket
+	HeartbeatMs int64                        `json:"heartbeatMs"`
+	Limits      readyLimits                  `json:"limits"`
 }
 
 type readyLimits struct {
 	FrameBytes    int   `json:"frameBytes"`
 	Frames        int   `json:"frames"`
 	FrameWindowMs int64 `json:"frameWindowMs"`
+}
+
+// overview asks for what the session begins with. Clients that count for
+// themselves, as when they keep what they have read, ask for no figures.
+func (l *login) overview(ctx context.Context) (*protocol.Overview, error) {
+	m := &protocol.AskOverview{Owner: l.who.Owner, Unread: !l.plain}
+	reply, err := l.srv.cfg.Node.Ask(ctx, string(protocol.KindUser), l.who.UserID.String(), m)
+	if err != nil {
+		return nil, err
+	}
+	o, ok := reply.(*protocol.Overview)
+	if !ok {
+		return nil, fmt.Errorf("user actor answered %T", reply)
+	}
+	if o.Communities == nil {
+		o.Communities = []protocol.CommunityOverview{}
+	}
+	return o, nil
 }
 
 // nativeHeartbeat is what clients are told about the server's pings.
@@ -230,22 +241,30 @@ func (native) greeting(ctx context.Context, l *login) ([]byte, error) {
 	if l.taken != nil {
 		return rookeryws.AppendResumed(nil, session, len(l.taken.Events)), nil
 	}
-	list, err := l.srv.cfg.Communities(ctx, l.who.UserID)
+	seen, err := l.overview(ctx)
 	if err != nil {
 		return nil, err
 	}
 	limits := l.srv.cfg.Limits
 	r := ready{
-		Session: session, User: l.rooms.User, Communities: []readyCommunity{}, DMs: []readyGroup{},
+		Session: session, User: l.rooms.User, Communities: seen.Communities, DMs: []protocol.GroupOverview{},
 		ResumeMs: max(0, limits.Resume.Milliseconds()), HeartbeatMs: nativeHeartbeat.Milliseconds(),
 		Limits: readyLimits{rookeryws.MaxFrame, limits.Frames, limits.FrameWindow.Milliseconds()},
 	}
-	for i := range list {
-		r.Communities = append(r.Communities, readyCommunity{ID: list[i].ID, Name: list[i].Name})
+	unread := make(map[protocol.GroupID]protocol.GroupOverview, len(seen.Groups))
+	for _, g := range seen.Groups {
+		unread[g.ID] = g
 	}
 	for _, t := range l.rooms.Topics {
 		if t.Room == protocol.RoomGroup {
-			r.DMs = append(r.DMs, readyGroup{t.ID})
+			g := protocol.GroupOverview{ID: t.ID}
+			if !l.plain {
+				g.Unread, g.Mentions = new(int), new(int)
+			}
+			if u, some := unread[g.ID]; some {
+				g = u
+			}
+			r.DMs = append(r.DMs, g)
 		}
 	}
 	d, err := json.Marshal(r)

@@ -18,10 +18,24 @@ func TestNativeReady(t *testing.T) {
 	_, got := hello(t, w.nodes[0], u)
 	got = regexp.MustCompile(`"s_[\w-]{22}\.[a-z2-7]{8}"`).ReplaceAllString(got, `"s_"`)
 	want := `{"ev":"ready","d":{"session":"s_","user":{"id":"` + u.String() + `","username":"ada","role":"","avatarUrl":null,"bannerUrl":null,` +
-		`"lastSeen":null,"displayName":null,"bio":null,"status":null},"communities":[{"id":"` + u.String() + `","name":"Nest"}],` +
+		`"lastSeen":null,"displayName":null,"bio":null,"status":null},"communities":[{"id":"` + u.String() + `","name":"Nest","unread":3,"mentions":0}],` +
 		`"dms":[],"resumeMs":120000,"heartbeatMs":30000,"limits":{"frameBytes":65536,"frames":120,"frameWindowMs":10000}}}`
 	if got != want {
 		t.Fatalf("got  %s\nwant %s", got, want)
+	}
+	// Groups without anything unread have figures too; who wants none gets none.
+	quiet, loud := protocol.GroupID(newChannel()), protocol.GroupID(newChannel())
+	w.change(func() { w.rooms[u] = []protocol.Topic{protocol.GroupTopic(loud), protocol.GroupTopic(quiet)} })
+	for extra, want := range map[string]string{
+		``: `"communities":[{"id":"` + u.String() + `","name":"Nest","unread":3,"mentions":0}],` +
+			`"dms":[{"id":"` + loud.String() + `","unread":3,"mentions":3},{"id":"` + quiet.String() + `","unread":0,"mentions":0}],`,
+		`,"figures":false`: `"communities":[{"id":"` + u.String() + `","name":"Nest"}],"dms":[{"id":"` + loud.String() + `"},{"id":"` + quiet.String() + `"}],`,
+	} {
+		c := dial(t, w.nodes[0], "/ws", nil)
+		c.send(`{"op":"hello","d":{"token":"` + token(u) + `"` + extra + `}}`)
+		if got := c.next(); !strings.Contains(got, want) {
+			t.Errorf("hello with %q: %s\nwant %s", extra, got, want)
+		}
 	}
 	c := dial(t, w.nodes[0], "/ws", nil)
 	c.send(`{"op":"hello","d":{"token":"` + token(u) + `","resume":{"session":"s_old","n":4}}}`)

@@ -63,8 +63,6 @@ type Config struct {
 	// Operations are the rows that clients may call. Default: the whole table
 	// without the sessions, which live in cookies and headers.
 	Operations []*protocol.Operation
-	// Communities are those of a user, for the ready frame. Default: none.
-	Communities func(ctx context.Context, user protocol.UserID) ([]protocol.Community, error)
 	// Address is the client's address behind trusted proxies. Default: the peer.
 	Address func(*http.Request) string
 	// Origin decides about requests for the native protocol that have an Origin
@@ -129,9 +127,6 @@ func (c Config) withDefaults() Config {
 				c.Operations = append(c.Operations, op)
 			}
 		}
-	}
-	if c.Communities == nil {
-		c.Communities = func(context.Context, protocol.UserID) ([]protocol.Community, error) { return nil, nil }
 	}
 	if c.Address == nil {
 		c.Address = peerAddress

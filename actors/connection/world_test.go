@@ -123,9 +123,6 @@ func (w *world) start(cfg *settings, join []string) *station {
 	}
 	s.server = connection.NewServer(connection.Config{
 		Node: s.node, Relay: s.relay, Poller: s.poller, Log: log, Gate: w.gate, Do: w.perform, Limits: cfg.limits, Origin: cfg.origin,
-		Communities: func(_ context.Context, u protocol.UserID) ([]protocol.Community, error) {
-			return []protocol.Community{{ID: protocol.CommunityID(u), Name: "Nest"}}, nil
-		},
 	})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/socket.io/", s.server.ServeSocketIO)
@@ -215,6 +212,18 @@ func (w *world) user(id string, ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *protocol.Connect:
 		w.change(func() { w.conns[m.Conn] = *m; answer(true) })
+	case *protocol.AskOverview:
+		o := &protocol.Overview{Communities: []protocol.CommunityOverview{{ID: protocol.CommunityID(user), Name: "Nest"}}}
+		if m.Unread {
+			some, none := 3, 0
+			o.Communities[0].Unread, o.Communities[0].Mentions = &some, &none
+			for _, t := range w.rooms[protocol.UserID(user)] {
+				if t.Room == protocol.RoomGroup && len(o.Groups) == 0 {
+					o.Groups = append(o.Groups, protocol.GroupOverview{ID: t.ID, Unread: &some, Mentions: &some})
+				}
+			}
+		}
+		cluster.Reply(ctx, o)
 	case *protocol.SyncRooms:
 		w.change(func() {
 			if m.Version == w.version {

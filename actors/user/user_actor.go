@@ -104,6 +104,7 @@ func New(cfg Config) *turn.Kind[State] {
 	turn.OnMessage(k, (*State).lastRead)
 
 	turn.On(k, protocol.ReceiptCounts, (*State).countUnread)
+	turn.OnMessage(k, (*State).overview)
 	turn.OnMessage(k, (*State).advanceRead)
 	turn.On(k, protocol.NotificationRead, (*State).readNotification)
 	turn.On(k, protocol.NotificationReadAll, (*State).readNotifications)

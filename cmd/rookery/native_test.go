@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net"
 	"testing"
 	"time"
@@ -41,13 +42,21 @@ type frame struct {
 
 func dialNative(t *testing.T, n *node, token string) *nativeClient {
 	t.Helper()
+	return dialNativeWith(t, n, token, nil)
+}
+
+// dialNativeWith says more in its hello.
+func dialNativeWith(t *testing.T, n *node, token string, more map[string]any) *nativeClient {
+	t.Helper()
 	conn, _, _, err := ws.Dialer{Protocols: []string{"rookery.v1.json"}}.Dial(within(t), "ws://"+n.addr+"/ws")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
 	c := &nativeClient{t: t, conn: conn}
-	c.send(map[string]any{"op": "hello", "d": map[string]any{"token": token}})
+	hello := map[string]any{"token": token}
+	maps.Copy(hello, more)
+	c.send(map[string]any{"op": "hello", "d": hello})
 	return c
 }
 

@@ -254,11 +254,10 @@ func (s *server) openEdges(keys *secrets) error {
 		Do: func(ctx context.Context, op *protocol.Operation, caller protocol.Caller, body json.RawMessage) (any, error) {
 			return s.ops.Do(ctx, op, caller, protocol.Input{Body: body})
 		},
-		Log:         s.log,
-		Communities: s.db.CommunitiesOf,
-		Address:     func(r *http.Request) string { return protocol.PeerOf(r.Context()).Address },
-		Origin:      func(r *http.Request) bool { return allowedOrigin(origins, r) },
-		Limits:      connection.Limits{Off: !limited, Resume: s.cfg.sessions()},
+		Log:     s.log,
+		Address: func(r *http.Request) string { return protocol.PeerOf(r.Context()).Address },
+		Origin:  func(r *http.Request) bool { return allowedOrigin(origins, r) },
+		Limits:  connection.Limits{Off: !limited, Resume: s.cfg.sessions()},
 	})
 	// Clients expect both parts. Without a Redis its work is done in this process,
 	// which is up when it answers.

@@ -13,8 +13,14 @@
 // at the upgrade with 429 and Retry-After.
 //
 //	C {"op":"hello","d":{"token":"..","mode":"all","client":{"name":"x","version":"1"}}}
-//	S {"ev":"ready","d":{"session":"s_..","user":{},"communities":[{"id":"..","name":".."}],
-//	   "dms":[{"id":".."}],"resumeMs":120000,"heartbeatMs":30000,"limits":{"frameBytes":65536,"frames":120,"frameWindowMs":10000}}}
+//	S {"ev":"ready","d":{"session":"s_..","user":{},"communities":[{"id":"..","name":"..","unread":3,"mentions":1}],
+//	   "dms":[{"id":"..","unread":3,"mentions":1}],"resumeMs":120000,"heartbeatMs":30000,
+//	   "limits":{"frameBytes":65536,"frames":120,"frameWindowMs":10000}}}
+//
+// The figures are those of receipt.counts, added up by community; of one channel
+// or group at most 100 messages count. They are taken when the session hears its
+// rooms already: what comes in that moment may be counted and heard. With
+// "figures":false in the hello they are not taken, and absent.
 //
 // # Requests
 //

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/gobwas/ws"
+
+	"github.com/rookery-chat/rookery/protocol"
 )
 
 // The description of the protocol says what the code does.
@@ -43,6 +45,7 @@ func TestDescription(t *testing.T) {
 		}
 	}
 	for _, part := range []string{
+		fmt.Sprintf("or group at most %d messages count", protocol.MaxOverviewUnread),
 		Subprotocol, fmt.Sprintf("%d bytes towards the server", MaxFrame), fmt.Sprintf("within %.0f seconds", HelloTimeout.Seconds()),
 		fmt.Sprintf("at most %d members", MaxWindow), fmt.Sprintf("at most %d channels", MaxFocus), fmt.Sprintf("(at most %d)", MaxResumeAt),
 		string(ResetExpired), string(ResetOverflow), string(ResetUnknown), `mode "` + string(ModeAll) + `"`, `mode "` + string(ModeFocused) + `"`,

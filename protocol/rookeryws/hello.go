@@ -18,6 +18,8 @@ type Hello struct {
 	Focus  []string `json:"focus,omitempty"`
 	Mode   Mode     `json:"mode,omitempty"`
 	Client Client   `json:"client"`
+
+	Figures *bool `json:"figures,omitempty"` // false: ready tells nothing of what is unread, which costs less
 }
 
 // Resume asks for the continuation of a session.
