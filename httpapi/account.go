@@ -66,7 +66,7 @@ func (s *Server) makeResetLink(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if link, ok := reply.(*protocol.ResetLink); ok {
+	if link, ok := reply.(*protocol.ResetLink); ok && !x.socket { // a socket's client knows better
 		link.URL = s.origin(x.r) + link.URL
 	}
 	x.w.Header()["Cache-Control"] = []string{"no-store"}

@@ -27,6 +27,7 @@ type exchange struct {
 	body    json.RawMessage
 	address netip.Addr
 	caller  protocol.Caller
+	socket  bool // asked for over a socket: no cookies, tokens in bodies
 }
 
 // recorder notes what was answered.
@@ -54,6 +55,9 @@ func (w *recorder) Write(b []byte) (int, error) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// showsTokens reports whether refresh tokens go in bodies: browsers have a cookie.
+func (x *exchange) showsTokens() bool { return x.socket || isDesktop(x.r.UserAgent()) }
 
 // fail answers with an error. One that is not for callers is logged here.
 func (x *exchange) fail(err error) {

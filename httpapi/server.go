@@ -29,7 +29,8 @@ type Server struct {
 	now     func() time.Time
 	origins map[string]bool
 	router  router
-	limiter limiter // nil: no limits
+	named   map[string]*route // of rows
+	limiter limiter           // nil: no limits
 	sockets *socketCounts
 	health  *prober
 	front   *frontPage
@@ -46,7 +47,7 @@ type Server struct {
 
 // New compiles the routes. It panics when two of them collide.
 func New(cfg Config) *Server {
-	s := &Server{cfg: cfg, log: cfg.Log, now: cfg.Now, origins: map[string]bool{}}
+	s := &Server{cfg: cfg, log: cfg.Log, now: cfg.Now, origins: map[string]bool{}, named: map[string]*route{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -110,11 +111,13 @@ func (s *Server) routes() {
 		if special := s.sessionHandler(op); special != nil {
 			h = special
 		}
-		s.router.add(op.Method, op.Path, &route{
+		r := &route{
 			name: op.Name, handler: h, limits: limitsOf[op.Rate],
 			public:  op.Public || op.Name == protocol.SessionLogout.Name, // which reads its token itself
 			rawBody: op.Multipart != "", auth: s.fileAuth(op),
-		})
+		}
+		s.router.add(op.Method, op.Path, r)
+		s.named[op.Name] = r
 	}
 	s.router.add("POST", "/reset", &route{
 		name: "POST /reset", handler: s.takeReset, limits: limitsOf[protocol.RateReset], public: true,

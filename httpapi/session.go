@@ -155,7 +155,7 @@ func (s *Server) refreshToken(x *exchange) string {
 	if token := cookie(x.r, refreshCookie); token != "" {
 		return token
 	}
-	if !isDesktop(x.r.UserAgent()) {
+	if !x.showsTokens() {
 		return ""
 	}
 	token, _ := bodyFields(x.body)["refreshToken"].(string)
@@ -186,7 +186,7 @@ func (s *Server) handOut(x *exchange, user protocol.UserID, username, role strin
 	s.setCookie(h, accessCookie, access, accessAge, "Lax")
 	s.setCookie(h, refreshCookie, refresh, refreshAge, "Strict")
 	tokens := protocol.Tokens{AccessToken: access}
-	if isDesktop(x.r.UserAgent()) {
+	if x.showsTokens() {
 		tokens.RefreshToken = refresh
 	}
 	return writeReply(x.w, x.r, http.StatusOK, tokens)
@@ -230,6 +230,9 @@ func (s *Server) logout(x *exchange) error {
 
 // leaving tells who logs out.
 func (s *Server) leaving(x *exchange) (protocol.Caller, error) {
+	if x.socket {
+		return x.caller, nil
+	}
 	caller, err := s.authenticate(x)
 	// Not errors.Is: revoked and banned, which have the same code, are explained.
 	if known, _ := errors.AsType[*protocol.Error](err); known != protocol.ErrUnauthorized {

@@ -39,23 +39,23 @@ type ResetPassword struct {
 // Rows of accounts.
 var (
 	AccountPassword = Define[ChangePassword, Tokens](Operation{
-		Name: "account.password", Method: "PATCH", Path: "/api/account/password", Rate: RatePassword, RESTOnly: true,
+		Name: "account.password", Method: "PATCH", Path: "/api/account/password", Rate: RatePassword,
 		Home: KindUser, Key: KeyCaller,
 	})
 	AccountDelete = Define[DeleteAccount, Success](Operation{
-		Name: "account.delete", Method: "DELETE", Path: "/api/account", Rate: RatePassword, RESTOnly: true,
+		Name: "account.delete", Method: "DELETE", Path: "/api/account", Rate: RatePassword,
 		Home: KindInstance, Key: KeySingleton,
 	})
 	AccountExport = Define[None, None](Operation{
 		Name: "account.export", Method: "GET", Path: "/api/account/export", Rate: RateExport, RESTOnly: true, Home: KindEdge,
 	})
 	AccountResetLink = Define[MakeResetLink, ResetLink](Operation{
-		Name: "account.resetLink", Method: "POST", Path: "/api/users/admin/{id}/password-reset", RESTOnly: true,
+		Name: "account.resetLink", Method: "POST", Path: "/api/users/admin/{id}/password-reset",
 		Home: KindEdge, Permission: ActionUpdateUser, Resource: ResourceInstance,
 	})
 	AccountReset = Define[ResetPassword, Success](Operation{
 		Name: "account.reset", Method: "POST", Path: "/api/account/password-reset", Status: 200, Public: true, Rate: RateReset,
-		RESTOnly: true, Home: KindInstance, Key: KeySingleton,
+		Home: KindInstance, Key: KeySingleton,
 	})
 )
 

@@ -109,7 +109,7 @@ type Operation struct {
 	Locate Locator
 
 	Public     bool     // no token needed
-	RESTOnly   bool     // not over sockets: it takes a password, sets cookies or streams a file
+	RESTOnly   bool     // not over sockets: its body or its answer is a stream of bytes, no JSON
 	Permission Action   // zero: any user
 	Resource   Resource // what Permission is checked on
 

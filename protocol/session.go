@@ -56,7 +56,7 @@ type RevokedSessions struct {
 }
 
 // Rows of sessions. They set cookies and read headers, so the HTTP edge
-// answers them itself.
+// answers them itself; sockets, which have neither, get their tokens in the body.
 var (
 	SessionLogin = Define[Login, Tokens](Operation{
 		Name: "session.login", Method: "POST", Path: "/api/auth/login", Status: 200, Public: true, Rate: RateLogin, Home: KindEdge,

@@ -20,6 +20,9 @@ type native struct{}
 // errUnknownOp answers a request that names no operation.
 var errUnknownOp = &protocol.Error{Code: protocol.CodeMethodNotFound, Message: "Unknown operation"}
 
+// errBytes answers requests for operations whose body or answer is no JSON.
+var errBytes = &protocol.Error{Code: protocol.CodeMethodNotFound, Message: "This operation is a stream of bytes and has its HTTP form only"}
+
 // drainSpread is the time over which native clients are asked to come back.
 const drainSpread = 3 * time.Second
 
@@ -181,6 +184,10 @@ func (c *conn) call(r *rookeryws.Request, weight int32) bool {
 	op := c.srv.names[r.Op]
 	if op == nil {
 		c.reply(r.ID, rookeryws.AppendErr(nil, r.ID, errUnknownOp))
+		return false
+	}
+	if op.RESTOnly {
+		c.reply(r.ID, rookeryws.AppendErr(nil, r.ID, errBytes))
 		return false
 	}
 	req := &request{op: op, body: r.D, id: r.ID, wants: r.ID != 0, weight: weight}

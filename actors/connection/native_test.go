@@ -72,7 +72,7 @@ func TestNativeRequests(t *testing.T) {
 		{`{"id":4,"op":"message.delete","d":{}}`, `{"id":4,"ok":null}`},
 		{`{"id":5,"op":"message.get","d":{}}`, `{"id":5,"err":{"code":"internal","status":500,"message":"Internal server error"}}`},
 		{`{"id":6,"op":"no.such"}`, `{"id":6,"err":{"code":"unknown_op","status":404,"message":"Unknown operation"}}`},
-		{`{"id":7,"op":"session.login","d":{}}`, `{"id":7,"err":{"code":"unknown_op","status":404,"message":"Unknown operation"}}`},
+		{`{"id":7,"op":"file.get","d":{}}`, `{"id":7,"err":{"code":"unknown_op","status":404,"message":"This operation is a stream of bytes and has its HTTP form only"}}`},
 		{`{"op":"no.such"}`, ``},
 		{`{"op":"ping"}`, `{"ev":"pong"}`},
 	} {

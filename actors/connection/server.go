@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -60,8 +59,7 @@ type Config struct {
 	Do       Do
 	Log      *slog.Logger // default slog.Default()
 
-	// Operations are the rows that clients may call. Default: the whole table
-	// without the sessions, which live in cookies and headers.
+	// Operations are the rows that clients may call. Default: the whole table.
 	Operations []*protocol.Operation
 	// Address is the client's address behind trusted proxies. Default: the peer.
 	Address func(*http.Request) string
@@ -122,11 +120,7 @@ func (c Config) withDefaults() Config {
 		c.Log = slog.Default()
 	}
 	if c.Operations == nil {
-		for _, op := range protocol.Operations() {
-			if op.Home != protocol.KindEdge || !strings.HasPrefix(op.Name, "session.") {
-				c.Operations = append(c.Operations, op)
-			}
-		}
+		c.Operations = protocol.Operations()
 	}
 	if c.Address == nil {
 		c.Address = peerAddress

@@ -152,7 +152,7 @@ func (d *Dispatcher) do(ctx context.Context, op *protocol.Operation, caller prot
 }
 
 // unknownOperation answers rows that have no form here, such as those of
-// sessions, which are about cookies.
+// sessions, which the HTTP edge does.
 var unknownOperation = &protocol.Error{Code: protocol.CodeMethodNotFound, Message: "No such operation"}
 
 // edge answers a row of the edge. No actor will judge it, so it is judged here.

@@ -94,6 +94,25 @@ func (c *nativeClient) next() frame {
 	return f
 }
 
+// nextOrClose reads a frame, or the code with which the server closes.
+func (c *nativeClient) nextOrClose() (f frame, code ws.StatusCode) {
+	c.t.Helper()
+	if err := c.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		c.t.Fatal(err)
+	}
+	raw, _, err := wsutil.ReadServerData(c.conn)
+	if closed, ok := errors.AsType[wsutil.ClosedError](err); ok {
+		return f, closed.Code
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &f)
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return f, 0
+}
+
 // until reads frames until one is wanted.
 func (c *nativeClient) until(what string, wanted func(frame) bool) frame {
 	c.t.Helper()
@@ -173,7 +192,8 @@ func TestNative(t *testing.T) {
 		code string
 	}{
 		20: {"no.such", nil, "unknown_op"},
-		21: {"session.login", map[string]string{"username": "owner", "password": "x"}, "unknown_op"},
+		21: {"file.upload", map[string]string{"resourceType": "USER_AVATAR"}, "unknown_op"},
+		24: {"session.login", map[string]string{"username": "owner", "password": "x"}, "unauthorized"},
 		22: {"message.send", map[string]any{"channelId": owner.General, "attachments": []string{}, "spans": []string{}}, "invalid"},
 		23: {"channel.get", map[string]any{"id": "00000000-0000-4000-8000-000000000000"}, "not_found"},
 	} {

@@ -252,6 +252,9 @@ func (s *server) openEdges(keys *secrets) error {
 	s.sockets = connection.NewServer(connection.Config{
 		Node: s.node, Relay: s.relay, Poller: s.poller, Gate: s.gate.Authenticate, Accounts: s.gate,
 		Do: func(ctx context.Context, op *protocol.Operation, caller protocol.Caller, body json.RawMessage) (any, error) {
+			if s.http.Answers(op) { // it is set before a socket comes
+				return s.http.Call(ctx, op, caller, body)
+			}
 			return s.ops.Do(ctx, op, caller, protocol.Input{Body: body})
 		},
 		Log:     s.log,

@@ -35,6 +35,26 @@
 // in the order sent. What is asked before ready is answered after it. The same
 // nonce of the same user within ten minutes returns the first message.
 //
+// Every row of the table can be called, but for file.upload, file.get,
+// file.thumbnail and account.export: these are streams of bytes, which would hold
+// up everything behind them, and are done over HTTP (file.signedUrl gives a link
+// that needs no header). The rest answers as REST does, except:
+//
+//	message.send, dm.send, thread.reply
+//	                            ok is {"id","seq","sentAt"}: the message itself comes as event
+//	presence.bulk               who asks over a socket is online himself
+//	session.login, session.refresh, account.password
+//	                            there are no cookies: the refresh token is asked for and given in
+//	                            the body, as with desktop clients; the socket stays who it is
+//	session.logout, account.delete
+//	                            may end the socket with 4004 before they are answered
+//	session.list, session.revokeOthers
+//	                            the current login is the one of the hello
+//	account.resetLink           the url is a path: the client knows where the server is
+//
+// Operations with limits of their own (logins, registration, passwords) share
+// them with REST.
+//
 // Operations of the session itself:
 //
 //	hello            the first frame
