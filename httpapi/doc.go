@@ -31,7 +31,12 @@
 //     guess; the row comes last and takes them from the quota in the same statement. So nothing is
 //     ever shown that is not complete, and what a crash leaves is bytes without a row, which a
 //     sweep finds. The content has to fit the type that the client gave; a picture's header is
-//     read, and nothing is decoded. Metadata in pictures stays (2026-11).
+//     read, and nothing is decoded (2026-11).
+//   - Pictures are stored without what they tell about people (package picture), by the same pass:
+//     checksum, size and quota are those of the stored bytes, the limits of the contract are those
+//     of what was sent. What says that it is a JPEG, PNG, WebP or GIF and is none is refused as a
+//     file of the wrong type, as the contract does with magic bytes. SVG, videos and documents are
+//     stored as they came: taking something out of them is their editors' business (2026-11).
 //   - Who may have a file is read from the rows of members in one statement on every request: they
 //     are committed before whoever changed them is answered, and there is nothing to take back. For
 //     uploads the owner of the message or community is asked (2026-11).

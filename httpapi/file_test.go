@@ -3,9 +3,12 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"image"
+	"image/jpeg"
 	"image/png"
 	"io/fs"
 	"net"
@@ -70,8 +73,8 @@ func newCabinet(t *testing.T) *cabinet {
 	return c
 }
 
-// picture is a PNG.
-func picture(t *testing.T) []byte {
+// drawing is a PNG.
+func drawing(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 20, 20))); err != nil {
@@ -111,13 +114,15 @@ func (c *cabinet) used() (bytes int64) {
 func TestUpload(t *testing.T) {
 	t.Parallel()
 	c := newCabinet(t)
-	small := picture(t)
+	small := drawing(t)
 	for _, tt := range []struct {
 		name, body string
 		status     int
 		text       string
 	}{
 		{"another content", form("a.png", "image/png", []byte("<html>"), "USER_AVATAR"), 422, "Invalid file type. Images only (JPEG, PNG, GIF, WebP), max 10MB"},
+		{"another picture", form("a.jpg", "image/jpeg", small, "USER_AVATAR"), 422, "Invalid file type. Images only (JPEG, PNG, GIF, WebP), max 10MB"},
+		{"no end of a part", form("a.jpg", "image/jpeg", []byte("\xff\xd8\xff\xe1\x00\x01"), "USER_AVATAR"), 422, "Invalid file type. Images only (JPEG, PNG, GIF, WebP), max 10MB"},
 		{"half a picture", form("a.png", "image/png", small[:20], "USER_AVATAR"), 422, "Invalid file type. Images only (JPEG, PNG, GIF, WebP), max 10MB"},
 		{"another type", form("a", "font/woff", []byte("wOFF"), "USER_AVATAR"), 422,
 			"Validation failed (current file type is font/woff, expected type is /^(image|video|audio|application|text)/)"},
@@ -143,11 +148,39 @@ func TestUpload(t *testing.T) {
 	}
 }
 
+// What a picture tells beside what it shows is not stored, and does not count.
+func TestUploadStripped(t *testing.T) {
+	t.Parallel()
+	c := newCabinet(t)
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, image.NewGray(image.Rect(0, 0, 20, 20)), nil); err != nil {
+		t.Fatal(err)
+	}
+	plain := b.Bytes()
+	// A comment, and EXIF with the device and an orientation.
+	exif := "Exif\x00\x00II*\x00\x08\x00\x00\x00\x02\x00\x0f\x01\x02\x00\x0a\x00\x00\x00\x26\x00\x00\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00Ada phone\x00"
+	turned := "\xff\xe1\x00\x22Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00"
+	sent := string(plain[:2]) + "\xff\xfe\x00\x06home\xff\xe1\x00" + string(rune(len(exif)+2)) + exif + string(plain[2:]) + "behind the end"
+	want := string(plain[:2]) + turned + string(plain[2:])
+	a := c.upload(form("a.jpg", "image/jpeg", []byte(sent), "USER_AVATAR"))
+	var f protocol.File
+	if err := json.Unmarshal([]byte(a.body), &f); err != nil || a.status != 201 {
+		t.Fatalf("upload: %d %s", a.status, a.body)
+	}
+	sum := sha256.Sum256([]byte(want))
+	if f.Size != int64(len(want)) || f.Checksum != hex.EncodeToString(sum[:]) || c.used() != f.Size {
+		t.Errorf("%+v, %d bytes count, want %d", f, c.used(), len(want))
+	}
+	if a := call(t, c.addr, "GET", "/api/file/"+f.ID.String(), "", "Authorization: Bearer good"); a.body != want {
+		t.Errorf("what is served is %q, want %q", a.body, want)
+	}
+}
+
 // Of a hundred uploads at the same time as many succeed as there is room for.
 func TestUploadQuotaAtOnce(t *testing.T) {
 	t.Parallel()
 	c := newCabinet(t)
-	small := picture(t)
+	small := drawing(t)
 	if _, err := c.db.Pool().Exec(t.Context(), `UPDATE app_user SET storage_quota_bytes = $1`, 10*len(small)); err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +211,7 @@ func TestUploadSlow(t *testing.T) {
 	}
 	defer conn.Close()
 	fmt.Fprintf(conn, "POST /api/file-upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good\r\nContent-Type: multipart/form-data; boundary=b\r\n"+
-		"Content-Length: 1000000\r\n\r\n%s", strings.TrimSuffix(form("a.png", "image/png", picture(t), ""), "\r\n--b--\r\n"))
+		"Content-Length: 1000000\r\n\r\n%s", strings.TrimSuffix(form("a.png", "image/png", drawing(t), ""), "\r\n--b--\r\n"))
 	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 	answer := make([]byte, 12)
 	if n, err := conn.Read(answer); err != nil || string(answer[:n]) != "HTTP/1.1 400" {
@@ -192,7 +225,7 @@ func TestUploadSlow(t *testing.T) {
 func TestServeFile(t *testing.T) {
 	t.Parallel()
 	c := newCabinet(t)
-	content := append(picture(t), bytes.Repeat([]byte("0123456789"), 50)...)
+	content := drawing(t)
 	var f protocol.File
 	if err := json.Unmarshal([]byte(c.upload(form(`a b.png`, "image/png", content, "USER_AVATAR")).body), &f); err != nil {
 		t.Fatal(err)

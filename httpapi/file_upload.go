@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -20,6 +21,7 @@ import (
 
 	_ "golang.org/x/image/webp" // as well
 
+	"github.com/rookery-chat/rookery/httpapi/picture"
 	"github.com/rookery-chat/rookery/persistence"
 	"github.com/rookery-chat/rookery/protocol"
 )
@@ -56,8 +58,9 @@ var (
 	errFieldTooLong    = protocol.BadRequest("Field value too long")
 )
 
-// upload receives a file. Its bytes go to the storage while they are hashed and
-// are taken away again when anything is wrong; they count when the row is stored.
+// upload receives a file. Its bytes go to the storage while they are hashed, without
+// what pictures tell about people, and are taken away again when anything is wrong;
+// they count when the row is stored.
 func (s *Server) upload(x *exchange) error {
 	release, err := s.uploads.take(x.r.Context(), x.caller.UserID)
 	if err != nil {
@@ -102,9 +105,11 @@ type upload struct {
 	name    string
 	kind    string // media type
 	head    []byte // the beginning of the file
-	size    int64
+	sent    int64  // bytes that came
+	size    int64  // bytes that are stored: of pictures less, see package picture
 	sum     hash.Hash
 	over    bool   // more than may be kept
+	broken  bool   // no picture of its type
 	path    string // in the storage
 	w       io.WriteCloser
 	abort   context.CancelFunc // of w; nil: nothing is stored
@@ -200,30 +205,59 @@ var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return 
 func (u *upload) file(part *multipart.Part) error {
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
-	keep := min(u.room.Limit, u.room.Left, protocol.MaxUpload)
+	sent := &counted{r: part}
+	n, err := fill(sent, (*buf)[:sniffed])
+	if err != nil && err != io.EOF { //nolint:errorlint // a wrapped EOF is a body that was cut off
+		return err
+	}
+	u.head = bytes.Clone((*buf)[:n])
+	u.kind = declaredType(part.Header.Get("Content-Type"), u.head)
+	in := io.MultiReader(bytes.NewReader(u.head), sent)
+	if stripped := picture.Strip(u.kind, in); stripped != nil {
+		err = u.take(stripped, sent, *buf)
+	} else {
+		err = u.take(in, sent, *buf)
+	}
+	if errors.Is(err, picture.ErrFormat) {
+		u.discard()
+		u.broken = true
+		_, err = io.Copy(io.Discard, sent) // the answer may be that it is too large
+	}
+	u.sent = sent.n
+	return err
+}
+
+func (u *upload) take(in io.Reader, sent *counted, buf []byte) error {
 	for {
-		n, err := fill(part, *buf)
-		if err != nil && err != io.EOF { //nolint:errorlint // a wrapped EOF is a body that was cut off
+		n, err := fill(in, buf)
+		if err != nil && err != io.EOF { //nolint:errorlint // as above
 			return err
 		}
-		p := (*buf)[:n]
-		if u.size == 0 {
-			u.head = append(u.head, p[:min(n, sniffed)]...)
-			u.kind = declaredType(part.Header.Get("Content-Type"), u.head)
-		}
-		if u.size += int64(n); u.size > protocol.MaxUpload {
-			return protocol.ErrFileTooLarge
-		}
-		if u.size > keep {
+		u.size += int64(n)
+		if u.size > u.room.Left || sent.n > u.room.Limit {
 			u.discard()
 			u.over = true
-		} else if err := u.keep(p); err != nil {
+		} else if err := u.keep(buf[:n]); err != nil {
 			return &storeError{err}
 		}
 		if err != nil {
 			return nil
 		}
 	}
+}
+
+// counted counts what comes of a file, and ends what is too large for any.
+type counted struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	if c.n += int64(n); c.n > protocol.MaxUpload {
+		return n, protocol.ErrFileTooLarge
+	}
+	return n, err
 }
 
 // fill reads until the buffer is full or something ends it.
@@ -282,7 +316,7 @@ func (u *upload) judge() (*protocol.File, error) {
 	if !u.there {
 		return nil, protocol.ErrFileRequired
 	}
-	if err := protocol.CheckFileType(u.kind, u.size); err != nil {
+	if err := protocol.CheckFileType(u.kind, u.sent); err != nil {
 		return nil, err
 	}
 	grant, err := u.authorise()
@@ -293,14 +327,14 @@ func (u *upload) judge() (*protocol.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := protocol.CheckInstanceLimit(u.size, room.Limit); err != nil {
+	if err := protocol.CheckInstanceLimit(u.sent, room.Limit); err != nil {
 		return nil, err
 	}
 	if u.size > room.Left {
 		return nil, protocol.ErrQuota(room.Left)
 	}
 	resource := u.fields["resourceType"]
-	if err := protocol.CheckResource(resource, u.kind, u.size, fits(u.kind, u.head)); err != nil {
+	if err := protocol.CheckResource(resource, u.kind, u.sent, !u.broken && fits(u.kind, u.head)); err != nil {
 		return nil, err
 	}
 	if u.over { // there was no room when it came, and now there is
