@@ -29,11 +29,23 @@ const readableChannels = `
 	WHERE c.deleted_at IS NULL AND (NOT c.is_private
 		OR EXISTS (SELECT FROM channel_membership cm WHERE cm.user_id = $1 AND cm.channel_id = c.id))`
 
+// pointer is the message that a watermark points to, at and seq, in a place: if it
+// is gone, the newest one before it that is left, as far as is looked.
+func pointer(message, seq, column, place, looked string) string {
+	return `CASE WHEN ` + message + ` IS NOT NULL AND NOT EXISTS (SELECT FROM message d WHERE d.id = ` + message + ` AND d.deleted_at IS NOT NULL)
+		THEN ` + message + ` ELSE (
+			SELECT b.id FROM (
+				SELECT id, seq, parent_message_id, deleted_at FROM message m
+				WHERE m.` + column + ` = ` + place + ` AND m.seq <= ` + seq + ` ORDER BY m.seq DESC LIMIT ` + looked + `
+			) AS b WHERE b.parent_message_id IS NULL AND b.deleted_at IS NULL ORDER BY b.seq DESC LIMIT 1
+		) END`
+}
+
 // unreadIn counts in the places of a list. $1 is the user; $3 to $5 are watermarks
 // that Postgres may not have yet.
 func unreadIn(column, places string) string {
 	return `
-	SELECT p.id, coalesce(n.unread, 0), coalesce(mention.unread, 0), w.message_id, w.at
+	SELECT p.id, coalesce(n.unread, 0), coalesce(mention.unread, 0), ` + pointer("w.message_id", "w.seq", column, "p.id", "$7") + `, w.at
 	FROM (` + places + `) AS p
 	LEFT JOIN read_receipt r ON r.user_id = $1 AND r.` + column + ` = p.id
 	LEFT JOIN unnest($3::uuid[], $4::bigint[], $5::uuid[], $6::timestamptz[]) AS k (place_id, seq, message_id, at) ON k.place_id = p.id
@@ -148,10 +160,20 @@ func (db *DB) UnreadIn(ctx context.Context, user protocol.UserID, in protocol.Pl
 	return u, nil
 }
 
+// lastReadIn reads a watermark of the user $1 in the place $2. The one that Postgres
+// may not have yet is $3, with its seq $4.
+func lastReadIn(column string) string {
+	return `
+	SELECT ` + pointer("w.message_id", "w.seq", column, "$2", "$5") + ` FROM (
+		SELECT last_read_message_id AS message_id, last_read_seq AS seq FROM read_receipt WHERE user_id = $1 AND ` + column + ` = $2
+		UNION ALL SELECT $3::uuid, $4::bigint
+		ORDER BY seq DESC LIMIT 1
+	) AS w`
+}
+
 var (
-	selectReceipt = query(`
-		SELECT last_read_message_id, last_read_seq, last_read_at FROM read_receipt
-		WHERE user_id = $1 AND (channel_id = $2 OR direct_message_group_id = $2)`)
+	selectChannelReceipt = query(lastReadIn("channel_id"))
+	selectGroupReceipt   = query(lastReadIn("direct_message_group_id"))
 
 	selectReadPlace = query(`SELECT channel_id, direct_message_group_id, seq, sent_at FROM message WHERE id = $1`)
 
@@ -177,14 +199,15 @@ var (
 		ORDER BY r.last_read_at DESC, u.id LIMIT $4`)
 )
 
-// LastRead is how far a user has read in a place; the zero Watermark: never.
-func (db *DB) LastRead(ctx context.Context, user protocol.UserID, in protocol.Place) (protocol.Watermark, error) {
-	var w protocol.Watermark
-	err := db.pool.QueryRow(ctx, selectReceipt, user, in.ID()).Scan(&w.Message, &w.Seq, &w.At)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return w, nil
+// LastRead is the message up to which a user has read in a place; zero: none. The
+// watermark that Postgres may not have yet is own.
+func (db *DB) LastRead(ctx context.Context, user protocol.UserID, in protocol.Place, own protocol.Watermark) (id protocol.MessageID, err error) {
+	sql := selectChannelReceipt
+	if in.Kind() == protocol.KindDM {
+		sql = selectGroupReceipt
 	}
-	return w, shown(err, "read watermark")
+	err = db.pool.QueryRow(ctx, sql, user, in.ID(), own.Message, own.Seq, scanUnread).Scan(&id)
+	return id, shown(err, "read watermark")
 }
 
 // ReadPlace finds a message for somebody who has read it: its place in the order

@@ -34,6 +34,13 @@ func (r *reader) unread(marks ...persistence.Mark) []protocol.Unread {
 	return list
 }
 
+func deref(id *protocol.MessageID) protocol.MessageID {
+	if id == nil {
+		return protocol.MessageID{}
+	}
+	return *id
+}
+
 func TestUnread(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
@@ -86,11 +93,32 @@ func TestUnread(t *testing.T) {
 		t.Errorf("seen = %+v", a)
 	}
 	want(0, 0)
-	// What is deleted takes the pointer away, not the watermark.
-	r.exec(`DELETE FROM message WHERE seq = 6`)
-	if list := r.unread(); len(list) != 1 || list[0].LastReadMessageID != nil || list[0].UnreadCount != 0 {
-		t.Errorf("watermark = %+v", list)
+	// What is deleted moves the pointer back to what is shown, and not the watermark.
+	points := func(seq int64, own protocol.Watermark) {
+		t.Helper()
+		var id protocol.MessageID
+		if err := r.db.Pool().QueryRow(t.Context(), `SELECT id FROM message WHERE seq = $1`, seq).Scan(&id); err != nil && seq > 0 {
+			t.Fatal(err)
+		}
+		if list := r.unread(persistence.Mark{In: in, Watermark: own}); len(list) != 1 || deref(list[0].LastReadMessageID) != id || list[0].UnreadCount != 0 {
+			t.Errorf("watermark = %+v, want %s", list, id)
+		}
+		if last, err := r.db.LastRead(t.Context(), r.me, in, own); err != nil || last != id {
+			t.Errorf("last read = %s, %v, want %s", last, err, id)
+		}
 	}
+	points(6, protocol.Watermark{})
+	r.exec(`DELETE FROM message WHERE seq = 6`)
+	points(5, protocol.Watermark{})
+	r.exec(`UPDATE message SET deleted_at = now() WHERE seq = 5`)
+	points(2, protocol.Watermark{})
+	var removed protocol.MessageID
+	if err := r.db.Pool().QueryRow(t.Context(), `SELECT id FROM message WHERE seq = 5`).Scan(&removed); err != nil {
+		t.Fatal(err)
+	}
+	points(2, protocol.Watermark{Message: removed, Seq: 7, At: 1}) // one that is on its way
+	r.exec(`DELETE FROM message WHERE seq < 4`)
+	points(0, protocol.Watermark{})
 
 	// What he may not read any more is dropped: without a role, a way in, a channel.
 	r.exec(`UPDATE role SET actions = '{}'`)
@@ -128,9 +156,9 @@ func TestAdvanceAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	w, err := r.db.LastRead(t.Context(), r.me, protocol.InChannel(r.channel))
-	if err != nil || w.Seq != n {
-		t.Errorf("watermark = %+v, %v", w, err)
+	var seq int
+	if err := r.db.Pool().QueryRow(t.Context(), `SELECT last_read_seq FROM read_receipt`).Scan(&seq); err != nil || seq != n {
+		t.Errorf("watermark = %d, %v", seq, err)
 	}
 }
 

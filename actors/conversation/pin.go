@@ -32,7 +32,7 @@ func (s *State) pinMessage(t turn.Turn, req protocol.PinMessage) (turn.Outcome, 
 		return s.moderated(t, m.ID, "Message pinned successfully", []persistence.Row{
 			&persistence.PinRow{ID: m.ID, Pinned: true, At: at, By: by},
 			s.logged(t, m.ID, protocol.LogPin, req.Reason, nil),
-		}, s.event(t, "messagePinned", encode(protocol.MessagePinned{MessageID: m.ID, ChannelID: s.in.Channel, PinnedBy: by, PinnedAt: at}))), nil
+		}, s.inThread(t, e, s.event(t, "messagePinned", encode(protocol.MessagePinned{MessageID: m.ID, ChannelID: s.in.Channel, PinnedBy: by, PinnedAt: at})))...), nil
 	})
 }
 
@@ -50,8 +50,22 @@ func (s *State) unpinMessage(t turn.Turn, req protocol.UnpinMessage) (turn.Outco
 		return s.moderated(t, m.ID, "Message unpinned successfully", []persistence.Row{
 			&persistence.PinRow{ID: m.ID},
 			s.logged(t, m.ID, protocol.LogUnpin, req.Reason, nil),
-		}, s.event(t, "messageUnpinned", encode(protocol.MessageUnpinned{MessageID: m.ID, ChannelID: s.in.Channel, UnpinnedBy: t.Caller.UserID}))), nil
+		}, s.inThread(t, e, s.unpinned(t, m.ID))...), nil
 	})
+}
+
+// inThread are the events of a change that clients do not apply to the replies of
+// an open thread by its own.
+func (s *State) inThread(t turn.Turn, e *entry, event protocol.Event) []protocol.Event {
+	if e.msg.ParentMessageID == nil {
+		return []protocol.Event{event}
+	}
+	return []protocol.Event{event, s.event(t, "updateThreadReply", aboutReply(e))}
+}
+
+// unpinned is the event of a message that is pinned no longer.
+func (s *State) unpinned(t turn.Turn, id protocol.MessageID) protocol.Event {
+	return s.event(t, "messageUnpinned", encode(protocol.MessageUnpinned{MessageID: id, ChannelID: s.in.Channel, UnpinnedBy: t.Caller.UserID}))
 }
 
 // moderated is the answer to a change of a message that stays.

@@ -86,6 +86,35 @@ func TestPins(t *testing.T) {
 		t.Errorf("log = %+v", entries)
 	}
 
+	// Who goes is pinned no longer, and that is told first.
+	w.events = nil
+	if _, err := do(w, (*State).deleteMessage, mod, protocol.DeleteMessage{ID: first.ID}); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(w.events); !slices.Equal(got, []string{"messageUnpinned", "deleteMessage"}) || !strings.Contains(string(w.events[0].Payload), first.ID.String()) {
+		t.Errorf("events %v", got)
+	}
+	parent := w.send(sc.users[1], "parent")
+	reply, err := do(w, (*State).sendReply, protocol.Caller{UserID: sc.users[1]}, w.replying(parent.ID, "reply"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.events = nil
+	if err := pin(reply.(*protocol.Message).ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(w.events); !slices.Equal(got, []string{"messagePinned", "updateThreadReply"}) || !strings.Contains(string(w.events[1].Payload), `"pinned":true`) {
+		t.Errorf("events of a reply %v", got)
+	}
+	w.events = nil
+	if _, err := do(w, (*State).removeMessage, mod, protocol.RemoveMessage{MessageID: parent.ID}); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(w.events); !slices.Equal(got, []string{"messageUnpinned", "deleteMessage"}) {
+		t.Errorf("events of a thread %v", got)
+	}
+	first = w.send(sc.users[1], "first")
+
 	t.Run("refused", func(t *testing.T) {
 		w.refuse = true
 		if err := pin(second.ID); err == nil {
@@ -120,7 +149,7 @@ func TestRemoveMessage(t *testing.T) {
 	if err := remove(bad.ID); err != nil {
 		t.Fatal(err)
 	}
-	if got := names(w.events); !slices.Equal(got, []string{"deleteMessage"}) || !strings.Contains(string(w.events[0].Payload), `"directMessageGroupId":null`) {
+	if got := names(w.events); !slices.Equal(got, []string{"messageUnpinned", "deleteMessage"}) || !strings.Contains(string(w.events[1].Payload), `"directMessageGroupId":null`) {
 		t.Errorf("events %v", w.events)
 	}
 	wantError(t, remove(bad.ID), errRemoved)

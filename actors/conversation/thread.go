@@ -142,9 +142,16 @@ func (s *State) replyCount(t turn.Turn, parent *protocol.Message) protocol.Event
 	}))
 }
 
-// removed are the events of a message that is gone.
+// removed are the events of a message that is gone. Clients fetch pins again only
+// when they hear of pins, so those of a pinned message are told first that it is one
+// no longer. Which replies were pinned is not known: whoever had any is told in the
+// name of their parent.
 func (s *State) removed(t turn.Turn, m *protocol.Message) []protocol.Event {
-	events := []protocol.Event{s.deleted(t, m.ID)}
+	var events []protocol.Event
+	if m.Pinned || m.ReplyCount > 0 && s.channel != nil {
+		events = append(events, s.unpinned(t, m.ID))
+	}
+	events = append(events, s.deleted(t, m.ID))
 	if m.ParentMessageID == nil {
 		return events
 	}

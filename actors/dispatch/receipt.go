@@ -32,11 +32,8 @@ func finishUnread(ctx context.Context, d *Dispatcher, cmd, reply any) (any, erro
 
 func finishLastRead(ctx context.Context, d *Dispatcher, cmd, reply any) (any, error) {
 	g := reply.(*protocol.ReadGrant)
-	w, err := d.cfg.DB.LastRead(ctx, callerOf(cmd).UserID, g.In)
-	if g.Own.Seq > w.Seq {
-		w = g.Own
-	}
-	return found(protocol.LastReadMessage{LastReadMessageID: w.Message.Ptr()}, err)
+	id, err := d.cfg.DB.LastRead(ctx, callerOf(cmd).UserID, g.In, g.Own)
+	return found(protocol.LastReadMessage{LastReadMessageID: id.Ptr()}, err)
 }
 
 func finishPeers(ctx context.Context, d *Dispatcher, cmd, reply any) (any, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"reflect"
@@ -49,7 +50,7 @@ var views = []view{
 }
 
 // refetched tells what clients fetch again on an event. Events about messages
-// are applied instead.
+// are applied instead, see patch and outdate.
 var refetched = map[string][]string{
 	"memberAddedToCommunity": {"all"},
 	"communityUpdated":       {"mine", "community"},
@@ -70,7 +71,6 @@ var refetched = map[string][]string{
 	"userProfileUpdated":     {"people", "members", "moderation", "pins", "dms"},
 	"newDirectMessage":       {"dms"},
 	"newNotification":        {"notices"},
-	"notificationRead":       {"notices"},
 	"readReceiptUpdated":     {"receipts"},
 	"messagePinned":          {"pins"},
 	"messageUnpinned":        {"pins"},
@@ -194,6 +194,7 @@ func (v *viewer) apply(t *testing.T, events []heard) {
 			t.Errorf("%s: event %s %s: %v", v.name, e.name, e.payload, err)
 		}
 		again = append(again, refetched[e.name]...)
+		v.outdate(e.name, m)
 		v.patch(e.name, m)
 	}
 	if len(again) > 0 {
@@ -217,6 +218,103 @@ type change struct {
 	LastReply any      `json:"lastReplyAt"`
 	PinnedBy  string
 	PinnedAt  string
+	Notice    string `json:"notificationId"`
+}
+
+// outdate does what no event makes clients do, so that what events do say is
+// compared: each case names an event and a view that clients leave as it is, until
+// they fetch it again for themselves.
+func (v *viewer) outdate(event string, m change) {
+	gone := func(id any) bool { return id != nil && id == any(m.MessageID) }
+	switch event {
+	case "updateMessage", "reactionAdded", "reactionRemoved", "threadReplyCountUpdated":
+		// What pinned messages say: these change lists of messages only. Pins are fetched
+		// when they are opened, and are not fresh for longer than 30 s. Which messages are
+		// pinned is not forgiven.
+		v.patchPin(event, m)
+		// What a notification quotes: clients fetch the list when they open it, and after
+		// a reconnect.
+		v.eachNotice(func(n map[string]any) bool {
+			if quoted, _ := n["message"].(map[string]any); quoted != nil && m.Message != nil && quoted["id"] == m.Message["id"] {
+				quoted["spans"] = timeless(m.Message["spans"])
+			}
+			return true
+		})
+	case "deleteMessage":
+		// Notifications of it, and of replies to it: no event takes one from the list.
+		v.eachNotice(func(n map[string]any) bool { return !gone(n["messageId"]) && !gone(n["parentMessageId"]) })
+		// Where one has read up to: any readReceiptUpdated sets the unread count of the
+		// channel to nothing, so that it can't tell of a pointer that moves back.
+		if last, ok := v.model["lastRead"].(map[string]any); ok && gone(last["lastReadMessageId"]) {
+			last["lastReadMessageId"] = v.before(m.MessageID)
+		}
+	case "channelDeleted":
+		// What notifications from a channel that is lost quote: as with an edit.
+		v.eachNotice(func(n map[string]any) bool {
+			if n["channelId"] == m.ChannelID {
+				n["message"] = nil
+			}
+			return true
+		})
+		// How far one has read is looked up by channel, and nothing shows this one.
+		if m.ChannelID == v.s.vars["general"] {
+			v.model["lastRead"] = nil
+		}
+	case "notificationRead":
+		v.eachNotice(func(n map[string]any) bool {
+			if n["id"] == m.Notice {
+				n["read"] = true
+			}
+			return true
+		})
+	}
+}
+
+// eachNotice changes notifications, and keeps those for which keep says so.
+func (v *viewer) eachNotice(keep func(n map[string]any) bool) {
+	page, ok := v.model["notices"].(map[string]any)
+	if !ok {
+		return
+	}
+	list, _ := page["notifications"].([]any)
+	list = slices.DeleteFunc(list, func(n any) bool { return !keep(n.(map[string]any)) })
+	unread := 0
+	for _, n := range list {
+		if n.(map[string]any)["read"] == false {
+			unread++
+		}
+	}
+	page["notifications"], page["total"], page["unreadCount"] = list, float64(len(list)), float64(unread)
+}
+
+// before is the message before one of the channel, nil: it is the first.
+func (v *viewer) before(id string) any {
+	list := v.shown("messages")
+	for i, m := range list[:max(0, len(list)-1)] {
+		if m["id"] == id {
+			return list[i+1]["id"]
+		}
+	}
+	return nil
+}
+
+// patchPin changes what a pinned message says.
+func (v *viewer) patchPin(event string, m change) {
+	list, _ := v.model["pins"].([]any)
+	id := cmp.Or(m.MessageID, m.Parent)
+	if m.Message != nil {
+		id, _ = m.Message["id"].(string)
+	}
+	at := slices.IndexFunc(list, func(x any) bool { return x.(map[string]any)["id"] == id })
+	switch {
+	case at < 0:
+	case event == "updateMessage":
+		changed := maps.Clone(m.Message)
+		changed["author"] = list[at].(map[string]any)["author"]
+		list[at] = timeless(any(changed))
+	default:
+		patchMessage(list[at].(map[string]any), event, m)
+	}
 }
 
 // patch changes the lists of messages as the client does.
@@ -257,7 +355,7 @@ func (v *viewer) patch(event string, m change) {
 // patchThread changes the list of replies as a client does that has it open.
 func (v *viewer) patchThread(event string, m change) {
 	page, ok := v.model["thread"].(map[string]any)
-	if !ok || event == "reactionAdded" || event == "reactionRemoved" {
+	if !ok {
 		return
 	}
 	if event == "deleteMessage" && m.MessageID == v.s.vars["message"] { // the thread goes with it
@@ -271,6 +369,9 @@ func (v *viewer) patchThread(event string, m change) {
 	if m.Reply != nil {
 		m.ReplyID, _ = m.Reply["id"].(string)
 	}
+	if event == "reactionAdded" || event == "reactionRemoved" {
+		m.ReplyID = m.MessageID
+	}
 	at := slices.IndexFunc(list, func(x any) bool { return x.(map[string]any)["id"] == m.ReplyID })
 	switch {
 	case event == "newThreadReply" && at < 0:
@@ -280,6 +381,8 @@ func (v *viewer) patchThread(event string, m change) {
 		list[at] = timeless(any(m.Reply))
 	case event == "deleteThreadReply":
 		list = slices.Delete(list, at, at+1)
+	case m.MessageID != "":
+		patchMessage(list[at].(map[string]any), event, m)
 	}
 	page["replies"] = list
 }
