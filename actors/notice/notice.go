@@ -21,6 +21,9 @@ const (
 	poll      = 5 * time.Second
 	stepLimit = 30 * time.Second
 	askLimit  = 3 * time.Second
+	// stopLimit is how long a step may go on when the service stops: notifications
+	// that it has made must be told, too.
+	stopLimit = 3 * time.Second
 	// lately is how old last_seen may be to count as online where a community was
 	// loaded a short while ago: it is written every minute.
 	lately = 2 * time.Minute
@@ -42,9 +45,12 @@ type Config struct {
 type Service struct {
 	cfg  Config
 	wake chan struct{}
-	ctx  context.Context
+	ctx  context.Context // until the service stops
 	stop context.CancelFunc
 	done sync.WaitGroup
+
+	steps context.Context // until steps are given up
+	abort context.CancelFunc
 }
 
 // Start begins to work.
@@ -54,6 +60,7 @@ func Start(cfg Config) *Service {
 	}
 	s := &Service{cfg: cfg, wake: make(chan struct{}, workers)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.steps, s.abort = context.WithCancel(context.Background())
 	for range workers {
 		s.done.Go(s.work)
 	}
@@ -79,12 +86,15 @@ func (s *Service) Deliver(ctx context.Context, id protocol.AnyID) error {
 // Stop ends the work after the step under way.
 func (s *Service) Stop() {
 	s.stop()
+	late := time.AfterFunc(stopLimit, s.abort)
+	defer late.Stop()
 	s.done.Wait()
+	s.abort()
 }
 
 func (s *Service) work() {
 	for {
-		for s.step() {
+		for s.ctx.Err() == nil && s.step() {
 		}
 		idle := time.NewTimer(poll + rand.N(poll))
 		select {
@@ -100,18 +110,18 @@ func (s *Service) work() {
 
 // step does one piece of work and reports whether there may be more.
 func (s *Service) step() bool {
-	ctx, cancel := context.WithTimeout(s.ctx, stepLimit)
+	ctx, cancel := context.WithTimeout(s.steps, stepLimit)
 	defer cancel()
 	now := protocol.InstantOf(time.Now())
 	r, found, err := s.cfg.DB.NotifyStep(ctx, now, s.online, s.cfg.Push)
 	switch {
-	case s.ctx.Err() != nil:
-		return false
 	case err == nil:
 		if found {
 			s.tell(&r)
 		}
 		return found
+	case s.steps.Err() != nil:
+		return false
 	case persistence.Unreachable(err):
 		s.cfg.Log.Warn("notifications wait for the database", "error", err)
 		return false
