@@ -87,7 +87,7 @@ func (s *Server) upload(x *exchange) error {
 	}
 	if f.FileType == "VIDEO" && s.cfg.VideoStored != nil {
 		if err := s.cfg.VideoStored(context.WithoutCancel(ctx), f.ID); err != nil {
-			x.log(slog.LevelWarn, "video gets no thumbnail", err)
+			x.log(slog.LevelWarn, "thumbnail is left for the sweep", err)
 		}
 	}
 	return writeReply(x.w, x.r, protocol.FileUpload.SuccessStatus(), f)

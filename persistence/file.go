@@ -59,16 +59,6 @@ var (
 
 	markFileDeleted = query(`
 		UPDATE file f SET deleted_at = $3 WHERE f.id = $1 AND f.uploaded_by = $2 AND f.deleted_at IS NULL RETURNING ` + fileColumns)
-
-	selectVideo = query(`
-		SELECT ` + fileColumns + `, f.storage_path, coalesce(f.thumbnail_path, '') FROM file f
-		WHERE f.id = $1 AND f.deleted_at IS NULL AND f.file_type = 'VIDEO'`)
-
-	setThumbnail = query(`UPDATE file SET thumbnail_path = $2 WHERE id = $1 AND deleted_at IS NULL`)
-
-	selectShowing = query(`
-		SELECT a.message_id, m.channel_id, m.direct_message_group_id
-		FROM message_attachment a JOIN message m ON m.id = a.message_id WHERE a.file_id = $1 AND m.deleted_at IS NULL LIMIT 10`)
 )
 
 func fileFields(f *protocol.File) []any {
@@ -160,39 +150,4 @@ func (db *DB) DeleteFile(ctx context.Context, id protocol.FileID, user protocol.
 		return err
 	})
 	return f, shown(err, "delete file")
-}
-
-// Video reads a video that is not deleted; a NotFound when there is none.
-func (db *DB) Video(ctx context.Context, id protocol.FileID) (protocol.FileGrant, error) {
-	var g protocol.FileGrant
-	err := db.pool.QueryRow(ctx, selectVideo, id).Scan(append(fileFields(&g.File), &g.Path, &g.Thumbnail)...)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return g, protocol.ErrFileNotFound
-	}
-	return g, shown(err, "read video")
-}
-
-// FilePlace is a message that shows a file.
-type FilePlace struct {
-	Message protocol.MessageID
-	Channel protocol.ChannelID // or
-	Group   protocol.GroupID
-}
-
-// In is the conversation of the message.
-func (p FilePlace) In() protocol.Place { return protocol.Place{Channel: p.Channel, Group: p.Group} }
-
-// SetThumbnail notes where the thumbnail of a file is; a NotFound when the file is
-// gone meanwhile.
-func (db *DB) SetThumbnail(ctx context.Context, id protocol.FileID, path string) error {
-	done, err := db.pool.Exec(ctx, setThumbnail, id, path)
-	if err == nil && done.RowsAffected() == 0 {
-		return protocol.ErrFileNotFound
-	}
-	return shown(err, "note thumbnail")
-}
-
-// FilePlaces lists messages that show a file.
-func (db *DB) FilePlaces(ctx context.Context, id protocol.FileID) ([]FilePlace, error) {
-	return listRows(ctx, db, "list messages with file", pgx.RowToStructByPos[FilePlace], selectShowing, id)
 }

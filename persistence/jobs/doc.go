@@ -35,6 +35,9 @@
 //   - Pictures of videos are jobs in a queue that only nodes with ffmpeg work, one at a time. The
 //     program may read local files of a few containers only, and is bounded in time, memory and
 //     output; what it can't read has no picture (2026-11).
+//   - A sweep queues videos that have none every minute: an upload's own job may be lost, or the
+//     node that took the upload has no ffmpeg. Tries are counted in the file's row before they begin,
+//     five at most, so that what kills the program or the node ends (2026-11).
 //   - A schema of its own: river's tables are migrated by river, after and apart from ours, under
 //     the same advisory lock (2026-11).
 //   - What river logs is shown as warnings at most: its trouble is that of the database, which is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -55,7 +56,11 @@ func Start(ctx context.Context, cfg Config) (*Runner, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	rc := riverConfig(cfg)
-	for _, c := range cfg.Chores {
+	chores := cfg.Chores
+	if cfg.Thumbnails != nil {
+		chores = append(slices.Clip(chores), thumbnailSweep(cfg.DB))
+	}
+	for _, c := range chores {
 		schedule, err := parseSchedule(c)
 		if err != nil {
 			return nil, err

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"github.com/rookery-chat/rookery/persistence"
@@ -25,8 +26,10 @@ const (
 
 	thumbnailTime  = 30 * time.Second // of one run of ffmpeg
 	thumbnailLife  = 4 * time.Minute  // with fetching the video
-	thumbnailTries = 3
-	maxThumbnail   = 4 << 20
+	thumbnailTries = 3                // of one job; the sweep makes new ones, within the bound of TryThumbnail
+	// sweptThumbnails is how many videos the sweep has in the queue.
+	sweptThumbnails = 200
+	maxThumbnail    = 4 << 20
 
 	// The same as limits of the process: address space in KiB, seconds of CPU,
 	// blocks of 512 bytes of output.
@@ -59,19 +62,40 @@ type thumbnail struct {
 // Kind implements river.JobArgs.
 func (thumbnail) Kind() string { return "file.thumbnail" }
 
-// Thumbnail has a picture made of a video, once in the cluster, by whichever node
-// can. Without ffmpeg on this node it does nothing.
+// Thumbnail has a picture made of a video, once in the cluster and at once. It may
+// be lost, and without ffmpeg on this node it does nothing: the sweep finds the
+// video, and whichever node can makes the picture.
 func (r *Runner) Thumbnail(ctx context.Context, file protocol.FileID) error {
 	if r.thumbnails == nil || r.thumbnails.FFmpeg == "" {
 		return nil
 	}
-	_, err := r.client.Insert(ctx, thumbnail{File: file}, &river.InsertOpts{
-		Queue: thumbnailQueue, MaxAttempts: thumbnailTries, UniqueOpts: river.UniqueOpts{ByArgs: true},
-	})
-	if err != nil {
+	if _, err := r.client.Insert(ctx, thumbnail{File: file}, thumbnailOpts()); err != nil {
 		return fmt.Errorf("queue thumbnail: %w", err)
 	}
 	return nil
+}
+
+func thumbnailOpts() *river.InsertOpts {
+	return &river.InsertOpts{Queue: thumbnailQueue, MaxAttempts: thumbnailTries, UniqueOpts: river.UniqueOpts{ByArgs: true}}
+}
+
+// thumbnailSweep queues videos that have no picture. While no node has ffmpeg, a
+// few wait in the queue and all others in their table.
+func thumbnailSweep(db *persistence.DB) Chore {
+	return Chore{"file.thumbnails", "* * * * *", func(ctx context.Context, _ protocol.Instant) (bool, error) {
+		files, err := db.MissingThumbnails(ctx, sweptThumbnails)
+		if err != nil || len(files) == 0 {
+			return false, err
+		}
+		params := make([]river.InsertManyParams, 0, len(files))
+		for _, f := range files {
+			params = append(params, river.InsertManyParams{Args: thumbnail{File: f}, InsertOpts: thumbnailOpts()})
+		}
+		if _, err := river.ClientFromContext[pgx.Tx](ctx).InsertMany(ctx, params); err != nil {
+			return false, fmt.Errorf("queue thumbnails: %w", err)
+		}
+		return false, nil
+	}}
 }
 
 // painter makes pictures.
@@ -95,6 +119,9 @@ func (p *painter) Work(ctx context.Context, job *river.Job[thumbnail]) error {
 	case err != nil:
 		return err
 	}
+	if ok, err := p.db.TryThumbnail(ctx, g.File.ID); err != nil || !ok {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "rookery-thumbnail-")
 	if err != nil {
 		return fmt.Errorf("thumbnail: %w", err)
@@ -105,12 +132,14 @@ func (p *painter) Work(ctx context.Context, job *river.Job[thumbnail]) error {
 		return err
 	}
 	picture, err := p.paint(ctx, video, dir)
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return ctx.Err()
-	}
-	if err != nil {
+	case errors.Is(err, context.DeadlineExceeded): // the machine may have much to do
+		return err
+	case err != nil:
 		p.log.Info("no thumbnail can be made", "file", g.File.ID, "error", err)
-		return nil
+		return p.db.GiveUpThumbnail(ctx, g.File.ID)
 	}
 	return p.publish(ctx, &g, picture)
 }
@@ -176,7 +205,10 @@ func (p *painter) run(ctx context.Context, dir string, args []string) error {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("ffmpeg: %w", ctx.Err())
+	case err != nil:
 		return fmt.Errorf("ffmpeg: %w: %.300s", err, out)
 	}
 	return nil
