@@ -49,6 +49,7 @@ type DB struct {
 	log      *slog.Logger
 	pages    pageCache
 	search   searchNotes
+	seen     seenUsers
 	searches chan struct{} // holds one for each search that runs
 
 	trigrams atomic.Pointer[bool] // whether there is an index of trigrams; nil: not known yet
@@ -135,8 +136,12 @@ func (db *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the pool and waits until every connection has come back. Close writers first.
-func (db *DB) Close() { db.pool.Close() }
+// Close writes what waits of SawUser, closes the pool and waits until every connection has
+// come back. Close writers first.
+func (db *DB) Close() {
+	db.FlushSeen()
+	db.pool.Close()
+}
 
 // InTx runs f in a transaction and commits it when f returns nil.
 func (db *DB) InTx(ctx context.Context, f func(pgx.Tx) error) error {

@@ -269,17 +269,3 @@ func register(ctx context.Context, tx pgx.Tx, n NewUser, mode string, quota int6
 	queueList(b, &r.Communities, pgx.RowTo[protocol.CommunityID], selectCommunityIDs, n.ID)
 	return tx.SendBatch(ctx, b).Close()
 }
-
-// Every online user is noted once a minute and none of it matters after a
-// crash, so the commit does not wait for the disk.
-var touchUser = query(`
-	UPDATE app_user SET last_seen = $2 FROM (SELECT set_config('synchronous_commit', 'off', true)) AS lazily
-	WHERE id = $1 AND (last_seen IS NULL OR last_seen < $2)`)
-
-// SawUser notes when a user was last online; an older moment changes nothing.
-func (db *DB) SawUser(ctx context.Context, id protocol.UserID, at protocol.Instant) error {
-	if _, err := db.pool.Exec(ctx, touchUser, id, at); err != nil {
-		return oneLine(fmt.Errorf("note last presence of user %s: %w", id, err))
-	}
-	return nil
-}

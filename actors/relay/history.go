@@ -13,16 +13,20 @@ import (
 // of its rooms; nothing is kept per socket.
 type history struct {
 	all   deque[*delivery]
+	lean  int // how many of the oldest are kept without their encoded forms
 	bytes int
 }
 
 // overhead is about what a delivery takes besides its payload.
 const overhead = 400
 
-// weight is about what a delivery takes in memory: the payload as it came, and
-// in each framing.
+// fatTime is how long a delivery keeps its encoded forms: who waits for it longer
+// than that has it encoded again.
+const fatTime = time.Second
+
+// weight is about what a delivery takes in memory.
 func (d *delivery) weight() int {
-	return overhead + 3*len(d.frame.Event().Payload)
+	return overhead + len(d.frame.Event().Payload)
 }
 
 // remember puts a delivery into the history and forgets what has no place in it
@@ -47,6 +51,10 @@ func (s *shard) remember(d *delivery) {
 func (s *shard) forget(now int64) {
 	h := &s.history
 	bytes, events := s.relay.cfg.MaxHistoryBytes/s.relay.cfg.Shards, s.relay.cfg.MaxHistory/s.relay.cfg.Shards
+	for fat := h.all.items()[h.lean:]; len(fat) > 0 && fat[0].at < now-int64(fatTime); fat = fat[1:] {
+		fat[0].frame.Forget()
+		h.lean++
+	}
 	oldest := now - int64(s.relay.cfg.Window)
 	for h.all.len() > 0 {
 		d := h.all.front()
@@ -54,6 +62,7 @@ func (s *shard) forget(now int64) {
 			break
 		}
 		h.all.pop()
+		h.lean = max(h.lean-1, 0)
 		h.bytes -= d.weight()
 		for _, t := range d.topics {
 			if r := s.rooms.topics[t]; r != nil {

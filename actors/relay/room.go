@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"encoding/binary"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/rookery-chat/rookery/actors/socket"
@@ -44,7 +46,15 @@ type seat struct {
 	open   bool         // the greeting went out
 	known  bool         // changes of its rooms are noted
 	parked bool         // its socket is closed, its session is not
+	tag    uint32       // tagOf who.Conn
 }
+
+// tagOf is a part of the id of a connection that differs for nearly all of them.
+// A walk over many seats compares it first: who they are lies elsewhere in memory.
+func tagOf(c protocol.ConnID) uint32 { return binary.LittleEndian.Uint32(c[12:]) }
+
+// is reports whether the seat is that of a connection.
+func (s *seat) is(c protocol.ConnID, tag uint32) bool { return s.tag == tag && s.who.Conn == c }
 
 // rooms is the membership of a shard: plain data, no actor, no clock.
 type rooms struct {

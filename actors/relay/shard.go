@@ -154,8 +154,9 @@ func (s *shard) deliver(d *delivery) {
 	now := socket.Now()
 	count := uint64(0)
 	anyone := d.except.IsZero() && d.author.IsZero() && d.without.Room == 0
+	except, author := tagOf(d.except), tagOf(d.author)
 	s.rooms.each(d.topics, func(seat *seat) {
-		if !anyone && d.spares(seat) {
+		if !anyone && d.spares(seat, except) {
 			return
 		}
 		if seat.past != nil && seat.past.begun.heard(d) {
@@ -172,7 +173,7 @@ func (s *shard) deliver(d *delivery) {
 			s.keep(seat, d)
 			return
 		}
-		if !anyone && seat.who.Conn == d.author {
+		if !anyone && seat.is(d.author, author) {
 			s.later(seat, d.frame, now)
 			return
 		}
@@ -232,8 +233,8 @@ func (s *shard) flushEchoes() {
 }
 
 // spares reports whether a socket is one of those that do not get the event.
-func (d *delivery) spares(s *seat) bool {
-	if s.who.Conn == d.except {
+func (d *delivery) spares(s *seat, except uint32) bool {
+	if s.is(d.except, except) {
 		return true
 	}
 	if d.without.Room == 0 {
@@ -283,7 +284,7 @@ func (s *shard) flush() {
 func (s *shard) subscribe(ctx actor.Context, m *subscribe) {
 	at := s.rooms.seats[m.socket]
 	if at == nil {
-		at = &seat{socket: m.socket, conn: m.conn, who: m.who, base: s.rooms.pos}
+		at = &seat{socket: m.socket, conn: m.conn, who: m.who, tag: tagOf(m.who.Conn), base: s.rooms.pos}
 		s.rooms.seats[m.socket] = at
 	}
 	s.settle(ctx, func(changed func(protocol.Topic, int32)) { s.rooms.set(at, m.topics, changed) })

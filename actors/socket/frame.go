@@ -3,7 +3,7 @@ package socket
 import (
 	"encoding/binary"
 	"encoding/json"
-	"sync"
+	"sync/atomic"
 
 	"github.com/gobwas/ws"
 
@@ -41,16 +41,13 @@ type Event struct {
 	Offset  string // Socket.IO: offset of connection state recovery, empty for none
 }
 
-// Frame is one event, encoded at most once per framing and shared by all its
-// receivers. It is immutable and safe for concurrent use.
+// Frame is one event, encoded once per framing and shared by all its receivers.
+// It is immutable and safe for concurrent use.
 type Frame struct {
 	event Event
 
-	sioOnce sync.Once
-	sio     []byte // complete websocket frame
-
-	tailOnce sync.Once
-	tail     []byte // native payload without its head
+	sio  atomic.Pointer[[]byte] // complete websocket frame
+	tail atomic.Pointer[[]byte] // native payload without its head
 
 	raw []byte // complete websocket frame for one socket; the rest is unused
 }
@@ -63,12 +60,30 @@ func (f *Frame) Event() Event { return f.event }
 
 // SocketIO is the complete websocket text frame for Socket.IO clients.
 func (f *Frame) SocketIO() []byte {
-	f.sioOnce.Do(func() {
-		b := make([]byte, ws.MaxHeaderSize, ws.MaxHeaderSize+len(f.event.Name)+len(f.event.Payload)+len(f.event.Offset)+16)
-		b = socketio.AppendEventOffset(b, f.event.Name, f.event.Payload, f.event.Offset)
-		f.sio = prependHeader(b)
-	})
-	return f.sio
+	if b := f.sio.Load(); b != nil {
+		return *b
+	}
+	b := make([]byte, ws.MaxHeaderSize, ws.MaxHeaderSize+len(f.event.Name)+len(f.event.Payload)+len(f.event.Offset)+16)
+	b = socketio.AppendEventOffset(b, f.event.Name, f.event.Payload, f.event.Offset)
+	return share(&f.sio, prependHeader(b))
+}
+
+// share makes b the encoded form for everybody, unless somebody else was faster.
+func share(p *atomic.Pointer[[]byte], b []byte) []byte {
+	if p.CompareAndSwap(nil, &b) {
+		return b
+	}
+	if first := p.Load(); first != nil {
+		return *first
+	}
+	return b
+}
+
+// Forget drops the encoded forms, which are made again when somebody needs them
+// after all. It is for events that are kept when everybody has got them.
+func (f *Frame) Forget() {
+	f.sio.Store(nil)
+	f.tail.Store(nil)
 }
 
 // Native is the complete websocket text frame for the receiver whose session
@@ -83,12 +98,12 @@ func (f *Frame) Native(n int64) []byte {
 func (f *Frame) Size(framing Framing) int { return entry{f: f, n: 1}.size(framing) }
 
 func (f *Frame) nativeTail() []byte {
-	f.tailOnce.Do(func() {
-		ev := &f.event
-		b := make([]byte, 0, len(ev.Name)+len(ev.Stream)+len(ev.Payload)+80)
-		f.tail = rookeryws.AppendEventTail(b, rookeryws.Event{Name: ev.Name, Stream: ev.Stream, Epoch: ev.Epoch, Seq: ev.Seq, D: ev.Payload})
-	})
-	return f.tail
+	if b := f.tail.Load(); b != nil {
+		return *b
+	}
+	ev := &f.event
+	b := make([]byte, 0, len(ev.Name)+len(ev.Stream)+len(ev.Payload)+80)
+	return share(&f.tail, rookeryws.AppendEventTail(b, rookeryws.Event{Name: ev.Name, Stream: ev.Stream, Epoch: ev.Epoch, Seq: ev.Seq, D: ev.Payload}))
 }
 
 // maxHead bounds what stands before the shared bytes: websocket header, {"n":

@@ -148,6 +148,7 @@ func (w *world) finish(r *result, out turn.Outcome, err error) {
 // verify compares what comes from Postgres with a fresh activation.
 func (w *world) verify() {
 	w.t.Helper()
+	w.db.FlushSeen()
 	fresh, err := load(w.t.Context(), w.s.cfg, w.db, w.s.user.ID, w.now)
 	if err != nil {
 		w.t.Fatal(err)

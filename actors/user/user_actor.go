@@ -118,6 +118,6 @@ func New(cfg Config) *turn.Kind[State] {
 	turn.OnMessage(k, (*State).presenceStale)
 	turn.OnMessage(k, (*State).graceOver)
 	turn.OnMessage(k, (*State).announcePresence)
-	turn.OnMessage(k, (*State).noteSeen, turn.Structural)
+	turn.OnMessage(k, (*State).noteSeen)
 	return k
 }

@@ -13,7 +13,8 @@ const (
 	busyPercent   = 200 // while much is allocated: processor time
 	governEvery   = time.Second
 	busyCycles    = 3  // collections in one period that make it a busy one
-	busyPeriods   = 5  // in a row, before processor time is saved: a storm of connects is over by then
+	busyPeriods   = 5  // in a row, before processor time is saved
+	stormGrowth   = 20 // more sockets in a period than before it: a storm of connects, not load
 	quietPeriods  = 10 // without a busy one, after which memory is saved again
 )
 
@@ -21,10 +22,11 @@ const (
 // the heap of a chat server is connections that do nothing; with Go's default
 // the collector lets as much garbage lie beside them. A low percentage halves
 // that and costs nothing while nothing is allocated, but would let the collector
-// run all the time under load. A storm of connects should find the low one:
-// what stays of each connection then lies close together, not between the
-// garbage of its login. An operator's GOGC is left alone.
-func governGarbage(ctx context.Context) {
+// run all the time under load. A storm of connects, however long, finds the low
+// one: what stays of each connection then lies close together, not between the
+// garbage of its login. An operator's GOGC is left alone. Sockets tells how many
+// are open.
+func governGarbage(ctx context.Context, sockets func() int) {
 	debug.SetGCPercent(frugalPercent)
 	defer debug.SetGCPercent(100)
 	tick := time.NewTicker(governEvery)
@@ -37,7 +39,7 @@ func governGarbage(ctx context.Context) {
 			return
 		case <-tick.C:
 			metrics.Read(cycles)
-			switch g.observe(cycles[0].Value.Uint64()) {
+			switch g.observe(cycles[0].Value.Uint64(), sockets()) {
 			case toBusy:
 				debug.SetGCPercent(busyPercent)
 			case toFrugal:
@@ -49,9 +51,10 @@ func governGarbage(ctx context.Context) {
 	}
 }
 
-// governor decides from the number of collections.
+// governor decides from the number of collections and of sockets.
 type governor struct {
 	last  uint64
+	open  int // sockets
 	busy  bool
 	run   int // busy periods in a row
 	quiet int // periods since the last busy one
@@ -65,15 +68,16 @@ const (
 	toFrugal
 )
 
-func (g *governor) observe(collections uint64) decision {
+func (g *governor) observe(collections uint64, sockets int) decision {
 	// With the high percentage the same load collects less often.
 	limit := uint64(busyCycles)
 	if g.busy {
 		limit = 1
 	}
 	active := collections-g.last >= limit
-	g.last = collections
-	if active {
+	storm := !g.busy && sockets-g.open >= stormGrowth
+	g.last, g.open = collections, sockets
+	if active && !storm {
 		g.run++
 		g.quiet = 0
 	} else {

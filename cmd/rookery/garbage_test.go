@@ -5,17 +5,21 @@ import "testing"
 func TestGovernor(t *testing.T) {
 	t.Parallel()
 	var g governor
-	n := uint64(0)
+	n, sockets := uint64(0), 0
 	step := func(collections uint64, want decision) {
 		t.Helper()
 		n += collections
-		if got := g.observe(n); got != want {
+		if got := g.observe(n, sockets); got != want {
 			t.Fatalf("after %d collections: %d, want %d", collections, got, want)
 		}
 	}
 	step(0, stay)
 	step(1, stay)
-	for range busyPeriods - 1 { // a storm of connects
+	for range 3 * busyPeriods { // a storm of connects
+		sockets += stormGrowth
+		step(9, stay)
+	}
+	for range busyPeriods - 1 {
 		step(9, stay)
 	}
 	step(0, stay)

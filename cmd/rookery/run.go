@@ -65,7 +65,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if os.Getenv("GOGC") == "" {
-		go governGarbage(ctx)
+		go governGarbage(ctx, func() int { return s.poller.Stats().Open })
 	}
 	failed := s.start(listener)
 	log.Info("listening", "address", listener.Addr().String())
