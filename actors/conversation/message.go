@@ -310,8 +310,14 @@ func (s *State) reattach(t turn.Turn, m *protocol.Message, wanted []protocol.Fil
 
 // deleteMessage removes a message, of the caller or as a moderator.
 func (s *State) deleteMessage(t turn.Turn, req protocol.DeleteMessage) (turn.Outcome, error) {
-	return s.withThread(t, req.ID, protocol.MessageDelete.Permission, func(t turn.Turn, e *entry) (turn.Outcome, error) {
+	needs := protocol.MessageDelete.Permission
+	if s.group != nil { // also for authors who have left
+		needs = protocol.ActionNone
+	}
+	return s.withThread(t, req.ID, needs, func(t turn.Turn, e *entry) (turn.Outcome, error) {
 		switch {
+		case e == nil && s.rules.Still(t.Caller, protocol.MessageDelete.Permission) != nil:
+			return turn.Outcome{}, protocol.ErrForbidden
 		case e == nil:
 			return turn.Outcome{}, errNoMessage
 		case !rules.CanDelete(t.Caller.UserID, e.msg.AuthorID, s.rules.Actions(t.Caller)):

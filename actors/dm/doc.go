@@ -25,7 +25,8 @@
 //   - The last to leave takes the group with him. Its messages go later, piece by
 //     piece (2026-11).
 //   - Membership is enough for everything, and nothing else is: no role, not even
-//     that of an owner of the instance, lets anybody read or send (2026-11).
+//     that of an owner of the instance, lets anybody read or send. One thing is left to
+//     who has left: to delete what he wrote himself (2026-11).
 //   - Of one-to-one conversations the owner knows whether one blocks the other, and
 //     is told before a block is answered: no later message passes (2026-11).
 package dm

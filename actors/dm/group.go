@@ -14,9 +14,10 @@ var (
 	errModerate = protocol.Forbidden("Cannot delete direct messages as moderator")
 )
 
-// judge lets members do everything, and nobody else anything.
-func (s *State) judge(t turn.Turn, _ *protocol.Operation) turn.Verdict {
-	return turn.Verdict{Allowed: s.has(t.Caller.UserID)}
+// judge lets members do everything. Who has left may still take back what he wrote:
+// whether he wrote it is judged with the message.
+func (s *State) judge(t turn.Turn, op *protocol.Operation) turn.Verdict {
+	return turn.Verdict{Allowed: s.has(t.Caller.UserID) || s.group != nil && op == &protocol.MessageDelete.Operation}
 }
 
 func (s *State) has(user protocol.UserID) bool {

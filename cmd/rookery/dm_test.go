@@ -117,8 +117,15 @@ func TestDirectMessages(t *testing.T) {
 	}
 
 	// Who leaves hears nothing, and is back when the conversation is opened again.
+	own := bob.say(t, id, "bob goes")
 	bob.call(t, "DELETE", "/api/direct-messages/"+id+"/members/me", nil, nil)
 	bob.refused(t, http.StatusForbidden, "POST", "/api/messages", directTo(id, "from outside"))
+	bob.refused(t, http.StatusForbidden, "GET", "/api/messages/"+own, nil)
+	bob.refused(t, http.StatusForbidden, "DELETE", "/api/messages/"+first, nil)
+	bob.refused(t, http.StatusForbidden, "DELETE", "/api/messages/"+newID().String(), nil)
+	bob.call(t, "DELETE", "/api/messages/"+own, nil, nil) // what he said is his, here or not
+	ann.until("deleteMessage", own)
+	bob.refused(t, http.StatusForbidden, "DELETE", "/api/messages/"+own, nil)
 	unheard := ann.say(t, id, "bob is gone")
 	ann.until("newDirectMessage", unheard)
 	again := ann.open(t, map[string]any{"userIds": []string{bob.id}})
