@@ -35,6 +35,10 @@ var (
 
 	deleteAlias = query(`DELETE FROM alias_group WHERE id = $1`)
 
+	selectAliasTraces = query(`
+		SELECT DISTINCT m.channel_id, m.direct_message_group_id FROM message_mention t JOIN message m ON m.id = t.message_id
+		WHERE t.alias_id = $1 LIMIT $2`)
+
 	countAliasMembers = query(`SELECT count(*) FROM alias_group_member WHERE alias_group_id = $1`)
 
 	// Rows of those who stay are kept.
@@ -173,12 +177,21 @@ func (db *DB) RenameAlias(ctx context.Context, owner Owner, community protocol.C
 	return g, err
 }
 
-// DeleteAlias removes an alias group.
-func (db *DB) DeleteAlias(ctx context.Context, owner Owner, community protocol.CommunityID, id protocol.AliasGroupID) error {
-	return db.inAlias(ctx, owner, community, id, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, deleteAlias, id)
+// DeleteAlias removes an alias group and lists conversations in which it was named:
+// in any community, and in direct messages.
+func (db *DB) DeleteAlias(ctx context.Context, owner Owner, community protocol.CommunityID, id protocol.AliasGroupID) (named []protocol.Place, err error) {
+	err = db.inAlias(ctx, owner, community, id, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, selectAliasTraces, id, maxTraces)
+		if err != nil {
+			return err
+		}
+		if named, err = pgx.CollectRows(rows, scanPlace); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, deleteAlias, id)
 		return err
 	})
+	return named, err
 }
 
 // AliasChange is who came into an alias group and who left it.

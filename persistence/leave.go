@@ -42,6 +42,15 @@ var (
 	selectOwnGroups = query(`SELECT group_id FROM direct_message_group_member WHERE user_id = $1 ORDER BY group_id`)
 
 	deleteUser = query(`DELETE FROM app_user WHERE id = $1`)
+
+	selectUserTraces = query(`
+		SELECT channel_id, direct_message_group_id FROM message WHERE author_id = $1
+		UNION
+		SELECT m.channel_id, m.direct_message_group_id FROM (
+			SELECT message_id FROM message_reaction WHERE user_id = $1
+			UNION ALL SELECT message_id FROM message_mention WHERE user_id = $1
+		) AS t JOIN message m ON m.id = t.message_id
+		LIMIT $2`)
 )
 
 // LeavingUser is an account that is to be deleted.
@@ -126,6 +135,26 @@ func (db *DB) DetachMessages(ctx context.Context, user protocol.UserID) (more bo
 		}
 	}
 	return true, nil
+}
+
+// maxTraces bounds the conversations that are told that something they show is gone;
+// others show it until they leave memory.
+const maxTraces = 1000
+
+// UserTraces lists conversations with messages that a user wrote, reacted to or is
+// named in, whether or not he may still read there.
+func (db *DB) UserTraces(ctx context.Context, user protocol.UserID) ([]protocol.Place, error) {
+	rows, err := db.pool.Query(ctx, selectUserTraces, user, maxTraces)
+	if err != nil {
+		return nil, oneLine(fmt.Errorf("find traces of user %s: %w", user, err))
+	}
+	list, err := pgx.CollectRows(rows, scanPlace)
+	return list, shown(err, "find traces of user")
+}
+
+func scanPlace(row pgx.CollectableRow) (in protocol.Place, err error) {
+	err = row.Scan(&in.Channel, &in.Group)
+	return in, err
 }
 
 // LeftBehind is what a deleted account was a member of.

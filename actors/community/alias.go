@@ -103,14 +103,22 @@ func (s *State) renameAlias(t turn.Turn, req protocol.RenameAlias) (turn.Outcome
 func (s *State) deleteAlias(t turn.Turn, req protocol.DeleteAlias) (turn.Outcome, error) {
 	db, owner := s.db, t.Owner
 	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
-		if err := db.DeleteAlias(ctx, owner, s.id, req.GroupID); err != nil {
+		named, err := db.DeleteAlias(ctx, owner, s.id, req.GroupID)
+		if err != nil {
 			return nil, err
 		}
 		return func(turn.Turn) (turn.Outcome, error) {
 			out := turn.Outcome{Empties: []protocol.Empty{{Topics: []protocol.Topic{protocol.AliasTopic(req.GroupID)}}}, Everywhere: true, Pages: true}
 			// All of them: owners of the instance read without asking for their rights.
-			for _, c := range s.channelIDs() {
+			told := s.channelIDs()
+			for _, c := range told {
 				out.Tells = append(out.Tells, turn.Tell{Kind: protocol.KindChannel, ID: c.String(), Msg: &protocol.AliasGone{Group: req.GroupID}})
+			}
+			for _, in := range named { // whoever is in it may be named anywhere
+				if in.Kind() == protocol.KindChannel && slices.Contains(told, in.Channel) {
+					continue
+				}
+				out.Tells = append(out.Tells, turn.Tell{Kind: in.Kind(), ID: in.ID().String(), Msg: &protocol.AliasGone{Group: req.GroupID}})
 			}
 			return out, nil
 		}, nil

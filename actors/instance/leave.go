@@ -2,6 +2,7 @@ package instance
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/rookery-chat/rookery/actors/turn"
@@ -55,35 +56,48 @@ func (s *State) deleteUser(t turn.Turn, user protocol.UserID, reply any) turn.Ou
 func (s *State) deleteLeaving(t turn.Turn, user protocol.UserID, reply any) turn.Outcome {
 	return turn.Outcome{
 		Asks: []turn.Ask{{Kind: protocol.KindUser, ID: user.String(), Msg: &protocol.AccountGone{Reason: reasonDeleted}}},
-		Then: func(turn.Turn, []turn.Answer) (turn.Outcome, error) { return s.detach(t, user, reply), nil },
+		Then: func(turn.Turn, []turn.Answer) (turn.Outcome, error) { return s.detach(t, user, nil, reply), nil },
 	}
 }
 
 // detach takes the name off some messages, again and again until none is left.
-func (s *State) detach(t turn.Turn, user protocol.UserID, reply any) turn.Outcome {
+func (s *State) detach(t turn.Turn, user protocol.UserID, traces []protocol.Place, reply any) turn.Outcome {
 	db, owner, at := s.db, t.Owner, t.Now
 	return turn.Outcome{Commit: func(ctx context.Context) (turn.Then, error) {
+		if traces == nil { // while the rows still have the name
+			list, err := db.UserTraces(ctx, user)
+			if err != nil {
+				return nil, err
+			}
+			traces = append([]protocol.Place{}, list...)
+		}
 		more, err := db.DetachMessages(ctx, user)
 		if err != nil {
 			return nil, err
 		}
 		if more {
-			return func(turn.Turn) (turn.Outcome, error) { return s.detach(t, user, reply), nil }, nil
+			return func(turn.Turn) (turn.Outcome, error) { return s.detach(t, user, traces, reply), nil }, nil
 		}
 		left, err := db.DeleteUser(ctx, owner, user, at)
 		if err != nil {
 			return nil, err
 		}
-		return func(turn.Turn) (turn.Outcome, error) { return gone(user, left, reply), nil }, nil
+		return func(turn.Turn) (turn.Outcome, error) { return gone(user, left, traces, reply), nil }, nil
 	}}
 }
 
-// gone tells the communities and groups of direct messages. One that can't be
-// told now reads its members when it is loaded.
-func gone(user protocol.UserID, left persistence.LeftBehind, reply any) turn.Outcome {
+// gone tells the communities and groups of direct messages, and the conversations
+// that he had left but where messages name him. One that can't be told now reads its
+// members when it is loaded.
+func gone(user protocol.UserID, left persistence.LeftBehind, traces []protocol.Place, reply any) turn.Outcome {
 	done := turn.Outcome{
 		Reply: reply, Accounts: []protocol.UserID{user}, Pages: true,
 		Timers: []turn.Timer{{After: endAgainAfter, Msg: &endAgain{user}}},
+	}
+	for _, in := range traces {
+		if !slices.Contains(left.Groups, in.Group) {
+			done.Tells = append(done.Tells, turn.Tell{Kind: in.Kind(), ID: in.ID().String(), Msg: &protocol.AuthorGone{User: user}})
+		}
 	}
 	if len(left.Communities)+len(left.Groups) == 0 {
 		return done
