@@ -183,8 +183,8 @@ func (e *Error) Exception(pattern string, data json.RawMessage) []byte {
 		data = nil
 	}
 	text := e.Message
-	if e.Code == CodeInternal {
-		text = ErrInternal.Message
+	if e.Code == CodeInternal || e.Code == CodeNotFound || e.Code == CodeConflict || e.Code == CodeBadRequest && pattern == "sendThreadReply" {
+		text = ErrInternal.Message // what REST has a status for: the reference says no more here
 	}
 	out, err := json.Marshal(struct {
 		Status  string `json:"status"`

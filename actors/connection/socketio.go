@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -132,10 +133,27 @@ func (c *conn) event(p *socketio.Packet, weight int32) bool {
 		if op == nil || !c.admit(op.Group, p) {
 			return false
 		}
+		if op == &protocol.MessageSend.Operation && namesGroup(p.Payload) {
+			c.exception(protocol.ErrForbidden, p.Name, p.Payload)
+			return false
+		}
 		c.request(&request{op: op, body: p.Payload, id: p.AckID, wants: p.HasAck, weight: weight})
 		return true
 	}
 	return false
+}
+
+// namesGroup reports whether a message is for a group and for no channel: this
+// event is for channels, groups have one of their own.
+func namesGroup(payload json.RawMessage) bool {
+	if !bytes.Contains(payload, []byte(`"directMessageGroupId"`)) {
+		return false
+	}
+	var m struct {
+		Channel any `json:"channelId"`
+		Group   any `json:"directMessageGroupId"`
+	}
+	return json.Unmarshal(payload, &m) == nil && m.Channel == nil && m.Group != nil
 }
 
 // admit takes an event out of the user's budget, or tells him that it is used

@@ -2,6 +2,8 @@ package conversation
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rookery-chat/rookery/protocol"
@@ -202,4 +204,33 @@ func TestRemovedMessageLetsGo(t *testing.T) {
 			t.Errorf("%s: around: %v", name, err)
 		}
 	}
+}
+
+// Who has the thread of a reply open hears of its files, too.
+func TestUploadsOfReplies(t *testing.T) {
+	t.Parallel()
+	sc := newSchema(t)
+	w := sc.world(t)
+	alice := sc.users[0]
+	parent := w.send(alice, "parent")
+	req := w.replying(parent.ID, "files follow")
+	two := 2
+	req.PendingAttachments = &two
+	reply, err := do(w, (*State).sendReply, by(alice), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	id := reply.(*protocol.Message).ID
+	file := sc.file(t, alice, id)
+	for _, f := range []*protocol.FileID{&file, nil} {
+		w.events = nil
+		if _, err := do(w, (*State).addAttachment, by(alice), protocol.AddAttachment{ID: id, FileID: f}); err != nil {
+			t.Fatal(err)
+		}
+		if got := names(w.events); !slices.Equal(got, []string{"updateMessage", "updateThreadReply"}) || !strings.Contains(string(w.events[1].Payload), file.String()) {
+			t.Errorf("events %v", got)
+		}
+	}
+	w.stored(id)
 }
