@@ -57,6 +57,7 @@ type Event struct {
 	Stream  Topic           `json:"s"` // stream of the native protocol; zero: none
 	Epoch   int64           `json:"e"` // of the stream's owner
 	Seq     int64           `json:"q"` // position in the stream; 0: the event has none
+	Rev     int64           `json:"v"` // number of the owner's last change of what is in the stream; 0: there was none
 }
 
 // Origin is the actor that an event comes from: where a relay without

@@ -78,6 +78,14 @@ type SessionTaken struct {
 	N      int64            `json:"n"` // number of the last event, native
 	Marks  []SerialMark     `json:"m"` // what the session has heard
 	Seqs   map[string]int64 `json:"q"` // and up to where, of streams
+
+	Revs map[string]RevMark `json:"v"` // likewise, of changes
+}
+
+// RevMark is up to where changes were heard in one epoch of a stream.
+type RevMark struct {
+	Epoch int64 `json:"e"`
+	Rev   int64 `json:"v"`
 }
 
 // MissedEvent is an event on its way from one relay to another.
@@ -88,18 +96,25 @@ type MissedEvent struct {
 	Epoch   int64  `json:"e"`
 	Seq     int64  `json:"q"`
 	Offset  string `json:"o"`
+	Rev     int64  `json:"v"`
 }
 
-// AskMissed asks a conversation for the messages behind a place in its stream.
-// The asker sees to it that his client may read them. Answered with *Missed.
+// AskMissed asks a conversation for what came behind a place in its stream. The
+// asker sees to it that his client may read it. Answered with *Missed.
 type AskMissed struct {
-	Seq int64 `json:"q"`
+	Epoch int64 `json:"e"`
+	Seq   int64 `json:"q"`
+	Rev   int64 `json:"v"` // negative: not known
 }
 
-// Missed answers AskMissed. Not Whole: too much, or the place is none.
+// Missed answers AskMissed, and tells where the conversation is now.
 type Missed struct {
-	Whole  bool          `json:"w"`
-	Events []MissedEvent `json:"e"`
+	Whole   bool          `json:"w"` // Events has every message; if not: too much, or the place is none
+	Changes bool          `json:"c"` // and whatever else happened
+	Events  []MissedEvent `json:"e"`
+	Epoch   int64         `json:"p"`
+	Seq     int64         `json:"q"`
+	Rev     int64         `json:"v"`
 }
 
 // Focus is what a client looks at. The zero Focus is everything.

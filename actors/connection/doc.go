@@ -42,7 +42,7 @@
 // the session (the actor "sessions" of each node), and goes on with what the
 // relay there gives back. Sessions are given to the same login of the same user
 // only, and once. A native session that is gone with its node is made anew from
-// the owners of its conversations. A node that drains lingers until its sessions
+// the owners of its conversations, and told what these don't know. A node that drains lingers until its sessions
 // were fetched, a few seconds at most.
 //
 // # What it does not do

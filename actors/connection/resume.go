@@ -2,6 +2,7 @@ package connection
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -25,16 +26,28 @@ type resumption struct {
 	fate   protocol.SessionFate
 }
 
-// maxMissed bounds the events that are collected for a session that is gone.
-const maxMissed = 2000
+// Bounds of what is collected for a session that is gone. What is beyond them its
+// client is told to fetch.
+const (
+	maxMissed      = 2000
+	maxMissedBytes = 4 << 20
+)
+
+// gap tells a client of what it may have missed something that does not come: it
+// fetches what it shows of that.
+type gap struct {
+	Messages []string `json:"messages"` // streams of which it may have missed anything
+	Changes  []string `json:"changes"`  // streams of which it has every message, but may have missed what happened to others
+	Others   bool     `json:"others"`   // likewise everything that it did not name
+}
 
 // collect makes a session anew that is gone with its node: of every
 // conversation that the client names and may hear, the owner is asked for what
-// comes behind the client's place. Nil: not all of it is known.
+// comes behind the client's place. What they don't know is told first. Nil: the
+// client names nothing that it may hear.
 func (l *login) collect(ctx context.Context) *protocol.SessionTaken {
-	taken := &protocol.SessionTaken{Fate: protocol.SessionResumed, Seqs: map[string]int64{}}
 	type answer struct {
-		topic  protocol.Topic
+		stream string
 		missed *protocol.Missed
 	}
 	answers := make(chan answer, len(l.rooms.Topics))
@@ -50,28 +63,47 @@ func (l *login) collect(ctx context.Context) *protocol.SessionTaken {
 		go func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			reply, err := l.srv.cfg.Node.Ask(ctx, string(kind), protocol.AnyID(t.ID).String(), &protocol.AskMissed{Seq: at.Seq})
+			m := &protocol.AskMissed{Epoch: at.Epoch, Seq: at.Seq, Rev: at.Rev}
+			reply, err := l.srv.cfg.Node.Ask(ctx, string(kind), protocol.AnyID(t.ID).String(), m)
 			missed, ok := reply.(*protocol.Missed)
 			if err != nil || !ok {
 				missed = &protocol.Missed{}
 			}
-			answers <- answer{t, missed}
+			answers <- answer{t.String(), missed}
 		}()
 	}
-	whole := asked > 0
-	for range asked {
-		a := <-answers
-		whole = whole && a.missed.Whole
-		stream := a.topic.String()
-		taken.Seqs[stream] = l.resume.at[stream].Seq
-		for _, e := range a.missed.Events {
-			taken.Events = append(taken.Events, e)
-			taken.Seqs[stream] = e.Seq
-		}
-	}
-	if !whole || len(taken.Events) > maxMissed {
+	if asked == 0 {
 		return nil
 	}
+	g := gap{Messages: []string{}, Changes: []string{}, Others: true}
+	taken := &protocol.SessionTaken{
+		Fate: protocol.SessionResumed, Events: make([]protocol.MissedEvent, 1), Seqs: map[string]int64{}, Revs: map[string]protocol.RevMark{},
+	}
+	bytes := 0
+	for range asked {
+		a := <-answers
+		weight := 0
+		for i := range a.missed.Events {
+			weight += len(a.missed.Events[i].Payload)
+		}
+		if !a.missed.Whole || len(taken.Events)+len(a.missed.Events) > maxMissed || bytes+weight > maxMissedBytes {
+			g.Messages = append(g.Messages, a.stream)
+			continue
+		}
+		bytes += weight
+		taken.Events = append(taken.Events, a.missed.Events...)
+		taken.Seqs[a.stream] = a.missed.Seq
+		if a.missed.Changes {
+			taken.Revs[a.stream] = protocol.RevMark{Epoch: a.missed.Epoch, Rev: a.missed.Rev}
+		} else {
+			g.Changes = append(g.Changes, a.stream)
+		}
+	}
+	payload, err := json.Marshal(&g)
+	if err != nil {
+		panic(err) // plain text
+	}
+	taken.Events[0] = protocol.MissedEvent{Name: "gap", Payload: payload}
 	taken.N = l.resume.n + int64(len(taken.Events))
 	return taken
 }

@@ -126,7 +126,7 @@ func Nowhere(rules Rules) *State {
 // Vanish drops everything: the conversation was deleted, as its rules say from
 // now on.
 func (s *State) Vanish() {
-	s.recent = recent{}
+	s.recent, s.changes = recent{}, changes{}
 	s.warm, s.holes = nil, nil
 	clear(s.byID)
 	clear(s.pages)

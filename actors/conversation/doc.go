@@ -58,6 +58,11 @@
 //     has unsubscribed is subscribed again only by a reply of his own (2026-11).
 //   - Reactions are kept one by one in the order of choosing and grouped for
 //     clients, so memory and a fresh load can't disagree on the order (2026-11).
+//   - What happens to messages is kept for a while and numbered, so that a client
+//     whose node died is given just what it has not seen (changes.go). The numbers
+//     are of the activation: after another one, or beyond the bounds, the client is
+//     told to fetch. Storing them would make every reaction write one more row for a
+//     case that a client meets once in a while (2026-11).
 //   - A refused edit, deletion or reaction is not undone from memory: the message
 //     is read again, and everybody told what it is (2026-11).
 //   - Who sends has read up to his own message. His other sockets are told at

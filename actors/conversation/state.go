@@ -25,6 +25,7 @@ type State struct {
 
 	seq      int64 // of the newest row
 	unlisted int64 // the newest seq that the ring never had: of a reply, or of what was deleted before this activation
+	changes  changes
 
 	clock protocol.Instant          // the newest moment that anything here carries
 	holes []*persistence.MessageRow // rows that wait to fill seqs of refused messages
@@ -88,6 +89,7 @@ func newState(in protocol.Place, rules Rules, l *persistence.Log, a archive) *St
 	for i := len(l.Messages) - 1; i >= 0 && l.Messages[i].Seq == s.unlisted; i-- {
 		s.unlisted--
 	}
+	s.changes.unlisted = s.unlisted
 	if l.More && len(l.Messages) > 0 {
 		s.recent.floor = max(s.recent.floor, l.Messages[0].Seq-1)
 	}
@@ -186,12 +188,20 @@ func (s *State) changed(e *entry) {
 // topic is the room of those who hear the conversation.
 func (s *State) topic() protocol.Topic { return s.in.Topic() }
 
-// event is something that happened in the conversation. Only new messages have a
-// place in its stream.
+// event is something that happened in the conversation, and is about to be told.
+// Messages and replies have a seq in its stream; everything but new messages is a
+// change, which has a number in this activation.
 func (s *State) event(t turn.Turn, name string, payload []byte) protocol.Event {
+	if name != s.newMessage() {
+		n := change{name: name, payload: payload, after: s.seq, at: s.now(t)}
+		if name == "newThreadReply" {
+			n.seq = s.seq
+		}
+		s.changes.push(n)
+	}
 	return protocol.Event{
 		Name: name, Topics: []protocol.Topic{s.topic()}, Payload: payload,
-		Stream: s.topic(), Epoch: t.Owner.Epoch,
+		Stream: s.topic(), Epoch: t.Owner.Epoch, Rev: s.changes.rev,
 	}
 }
 

@@ -185,8 +185,8 @@ func (f *front) notices(m *protocol.Notices) {
 func (f *front) newDelivery(m *protocol.Fanout) *delivery {
 	d := &delivery{name: m.Name, topics: m.Topics, except: m.Except, author: m.Author, without: m.Without, serial: m.Serial, pos: f.relay.position.Add(1), at: socket.Now()}
 	ev := socket.Event{Name: m.Name, Payload: m.Payload}
-	if m.Stream.Room != 0 && m.Seq != 0 {
-		ev.Stream, ev.Epoch, ev.Seq = m.Stream.String(), m.Epoch, m.Seq
+	if m.Stream.Room != 0 && (m.Seq != 0 || m.Rev != 0) {
+		ev.Stream, ev.Epoch, ev.Seq, ev.Rev = m.Stream.String(), m.Epoch, m.Seq, m.Rev
 	}
 	if f.relay.cfg.Window >= 0 {
 		ev.Offset = f.offset(d.pos)

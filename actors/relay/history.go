@@ -137,6 +137,7 @@ type begun struct {
 	last  int64 // number of the last event of taken
 	marks map[markKey]uint64
 	seqs  map[string]int64
+	revs  map[string]protocol.RevMark
 	bytes int
 }
 
@@ -163,8 +164,15 @@ func (b *begun) heard(d *delivery) bool {
 	if b == nil {
 		return false
 	}
-	if ev := d.frame.Event(); ev.Seq != 0 && b.seqs != nil && ev.Seq <= b.seqs[ev.Stream] {
-		return true
+	switch ev := d.frame.Event(); {
+	case ev.Seq != 0:
+		if ev.Seq <= b.seqs[ev.Stream] {
+			return true
+		}
+	case ev.Rev != 0:
+		if m := b.revs[ev.Stream]; ev.Epoch == m.Epoch && ev.Rev <= m.Rev {
+			return true
+		}
 	}
 	if d.serial.From == 0 || len(d.topics) == 0 {
 		return false
@@ -332,5 +340,5 @@ func (st *stays) marks() []protocol.SerialMark {
 }
 
 func missed(ev socket.Event) protocol.MissedEvent {
-	return protocol.MissedEvent{Name: ev.Name, Payload: ev.Payload, Stream: ev.Stream, Epoch: ev.Epoch, Seq: ev.Seq, Offset: ev.Offset}
+	return protocol.MissedEvent{Name: ev.Name, Payload: ev.Payload, Stream: ev.Stream, Epoch: ev.Epoch, Seq: ev.Seq, Rev: ev.Rev, Offset: ev.Offset}
 }

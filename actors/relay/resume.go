@@ -149,7 +149,7 @@ func (st *stays) missedSince(n int64) (list []protocol.MissedEvent, complete boo
 
 // resume gives a new seat what its session has missed.
 func (s *shard) resume(seat *seat, taken *protocol.SessionTaken, now int64) {
-	b := &begun{at: now, taken: taken, last: taken.N, seqs: taken.Seqs, marks: make(map[markKey]uint64, len(taken.Marks))}
+	b := &begun{at: now, taken: taken, last: taken.N, seqs: taken.Seqs, revs: taken.Revs, marks: make(map[markKey]uint64, len(taken.Marks))}
 	for _, m := range taken.Marks {
 		b.marks[markKey{m.From, m.Topic}] = m.N
 	}
@@ -162,7 +162,7 @@ func (s *shard) resume(seat *seat, taken *protocol.SessionTaken, now int64) {
 		e := &taken.Events[i]
 		b.bytes += overhead + len(e.Payload)
 		s.push(seat, socket.NewFrame(socket.Event{
-			Name: e.Name, Payload: e.Payload, Stream: e.Stream, Epoch: e.Epoch, Seq: e.Seq, Offset: e.Offset,
+			Name: e.Name, Payload: e.Payload, Stream: e.Stream, Epoch: e.Epoch, Seq: e.Seq, Rev: e.Rev, Offset: e.Offset,
 		}), now)
 	}
 	if s.figures.replays.Load()+int64(b.bytes) > int64(s.relay.cfg.MaxHistoryBytes/s.relay.cfg.Shards) {

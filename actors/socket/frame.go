@@ -38,6 +38,7 @@ type Event struct {
 	Stream  string          // native "ch"; empty leaves ch, ep and seq out
 	Epoch   int64
 	Seq     int64
+	Rev     int64  // of changes, which have no Seq
 	Offset  string // Socket.IO: offset of connection state recovery, empty for none
 }
 
@@ -102,8 +103,12 @@ func (f *Frame) nativeTail() []byte {
 		return *b
 	}
 	ev := &f.event
-	b := make([]byte, 0, len(ev.Name)+len(ev.Stream)+len(ev.Payload)+80)
-	return share(&f.tail, rookeryws.AppendEventTail(b, rookeryws.Event{Name: ev.Name, Stream: ev.Stream, Epoch: ev.Epoch, Seq: ev.Seq, D: ev.Payload}))
+	seq := ev.Seq
+	if seq == 0 && ev.Rev != 0 {
+		seq = -1
+	}
+	b := make([]byte, 0, len(ev.Name)+len(ev.Stream)+len(ev.Payload)+96)
+	return share(&f.tail, rookeryws.AppendEventTail(b, rookeryws.Event{Name: ev.Name, Stream: ev.Stream, Epoch: ev.Epoch, Seq: seq, Rev: ev.Rev, D: ev.Payload}))
 }
 
 // maxHead bounds what stands before the shared bytes: websocket header, {"n":

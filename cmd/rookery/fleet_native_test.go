@@ -39,7 +39,7 @@ type nativeMember struct {
 	session string
 	n       int64
 	acked   int64
-	at      map[string][2]int64
+	at      map[string][3]int64
 	open    map[string]int // channel -> index of its stretch
 	account account
 	broken  []string
@@ -63,7 +63,7 @@ func (f *nativeFleet) start(count int, nodes []*node, tokens []string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	f.cancel, f.nodes = cancel, nodes
 	for i := range count {
-		c := &nativeMember{fleet: f, token: tokens[i%len(tokens)], next: i, at: map[string][2]int64{}, open: map[string]int{}}
+		c := &nativeMember{fleet: f, token: tokens[i%len(tokens)], next: i, at: map[string][3]int64{}, open: map[string]int{}}
 		c.account.Fresh = -1
 		f.clients = append(f.clients, c)
 		f.all.Go(func() { c.live(ctx) })
@@ -197,7 +197,7 @@ func (c *nativeMember) take(f frame) (ack int64) {
 		c.n, c.acked, c.open = 0, 0, map[string]int{}
 		return 0
 	case "reset":
-		c.at = map[string][2]int64{}
+		c.at = map[string][3]int64{}
 		return 0
 	}
 	if f.N == 0 {
@@ -207,8 +207,17 @@ func (c *nativeMember) take(f frame) (ack int64) {
 		c.broken = append(c.broken, fmt.Sprintf("event %d after %d", f.N, c.n))
 	}
 	c.n = f.N
-	if f.Ch != "" {
-		c.at[f.Ch] = [2]int64{f.Ep, f.Seq}
+	if f.Ep != 0 {
+		c.at[f.Ch] = placeAfter(c.at[f.Ch], f)
+	}
+	if f.Ev == "gap" {
+		var d struct{ Messages []string }
+		if err := json.Unmarshal(f.D, &d); err != nil {
+			c.broken = append(c.broken, err.Error())
+		}
+		for _, stream := range d.Messages { // told that it may have missed some: it would fetch
+			delete(c.open, strings.TrimPrefix(stream, "channel:"))
+		}
 	}
 	if f.Ev == "newMessage" {
 		c.hear(f)
@@ -218,6 +227,14 @@ func (c *nativeMember) take(f frame) (ack int64) {
 	}
 	c.acked = c.n
 	return c.n
+}
+
+// placeAfter is where a client is in a stream after an event of it.
+func placeAfter(at [3]int64, f frame) [3]int64 {
+	if at[0] != f.Ep {
+		at[0], at[2] = f.Ep, 0
+	}
+	return [3]int64{f.Ep, max(at[1], f.Seq), max(at[2], f.Rev)}
 }
 
 func (c *nativeMember) hear(f frame) {

@@ -37,6 +37,7 @@ type frame struct {
 	Ch  string          `json:"ch"`
 	Ep  int64           `json:"ep"`
 	Seq int64           `json:"seq"`
+	Rev int64           `json:"rev"`
 	D   json.RawMessage `json:"d"`
 }
 

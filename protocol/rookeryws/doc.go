@@ -68,13 +68,17 @@
 //
 // # Events
 //
-//	S {"n":4712,"ev":"newMessage","ch":"channel:<id>","ep":3,"seq":42,"d":{"message":{}}}
+//	S {"n":4712,"ev":"newMessage","ch":"channel:<id>","ep":3,"seq":42,"rev":17,"d":{"message":{}}}
+//	S {"n":4713,"ev":"reactionAdded","ch":"channel:<id>","ep":3,"rev":18,"d":{}}
 //
 // n counts the events of the session, from 1 and without a gap. ch names the
 // stream of the event, ep the epoch of its owner, seq the place: seq counts the
-// messages of a conversation. A gap in seq, or a new ep, tells the client to fetch
-// message.list behind its last seq. Other events about the conversation have
-// neither.
+// messages and thread replies of a conversation. A gap in seq, or a new ep, tells
+// the client to fetch message.list behind its last seq. What happens to messages
+// (edits, deletions, reactions, pins, threads) has no seq, but a rev, which counts up
+// within one ep; rev on a message is the one of the last change before it, absent
+// when there was none in this ep. What is noise (typing, who has read what) has no
+// place.
 //
 // In mode "all" the session hears every room of its user. In mode "focused" it
 // hears the channels in focus, direct messages, its user's own events, and those
@@ -99,15 +103,32 @@
 //
 // # Resuming
 //
-//	C {"op":"hello","d":{"token":"..","resume":{"session":"s_..","n":4711,"at":{"channel:<id>":[3,42]}}}}
+//	C {"op":"hello","d":{"token":"..","resume":{"session":"s_..","n":4711,"at":{"channel:<id>":[3,42,18]}}}}
 //	S {"ev":"resumed","d":{"session":"s_..","replayed":17}}
 //
 // The missed events come right after resumed, in order, exactly once; n goes on.
 // The session may have another name from then on. It may be resumed on any node,
 // by the same login of the same user. The old socket, if there still is one, is
-// closed. When the session is gone with its node, the messages behind the places
-// in at (at most 1000) are collected from the owners of the conversations; what
-// is no message is not. When none of this is possible:
+// closed.
+//
+// When the session is gone with its node, what came behind the places in at (at
+// most 1000) is collected from the owners of the conversations. A place is the last
+// ep, the highest seq and the last rev (0: none in this ep) that the client has seen
+// of a stream. Then the first event is what the owners don't know:
+//
+//	S {"n":4712,"ev":"gap","d":{"messages":["channel:<id>"],"changes":["channel:<id>"],"others":true}}
+//
+// Of a stream in messages anything may be missing. Of one in changes every message
+// comes, as it is now, but what happened to older ones since may be missing: its owner
+// died too, or the client is too far behind. Of every other stream in at all comes, in
+// order and once (a place [ep, seq] without rev may bring changes a second time; each
+// tells how things are, so that this does no harm). Others is everything that at did
+// not name: conversations, communities, the user's own things. Of what is named in a
+// gap the client fetches what it shows, and forgets what it keeps; nothing else is
+// missing. Owners keep their last 128 messages, and 128 changes or 64 KiB of them of
+// the last five minutes.
+//
+// When none of this is possible:
 //
 //	S {"ev":"reset","d":{"reason":"expired"}}
 //

@@ -47,7 +47,7 @@ func TestDescription(t *testing.T) {
 	for _, part := range []string{
 		fmt.Sprintf("or group at most %d messages count", protocol.MaxOverviewUnread),
 		Subprotocol, fmt.Sprintf("%d bytes towards the server", MaxFrame), fmt.Sprintf("within %.0f seconds", HelloTimeout.Seconds()),
-		fmt.Sprintf("at most %d members", MaxWindow), fmt.Sprintf("at most %d channels", MaxFocus), fmt.Sprintf("(at most %d)", MaxResumeAt),
+		fmt.Sprintf("at most %d members", MaxWindow), fmt.Sprintf("at most %d channels", MaxFocus), fmt.Sprintf("(at\nmost %d)", MaxResumeAt),
 		string(ResetExpired), string(ResetOverflow), string(ResetUnknown), `mode "` + string(ModeAll) + `"`, `mode "` + string(ModeFocused) + `"`,
 	} {
 		if !strings.Contains(text, part) {
@@ -70,7 +70,8 @@ func TestDescription(t *testing.T) {
 	for _, frame := range []string{
 		string(AppendResumed(nil, "s_..", 17)), string(AppendReset(nil, ResetExpired)), PongFrame,
 		string(AppendNotice(nil, "presence.count", []byte(`{"communityId":"<id>","online":7}`))),
-		string(AppendEventTail(AppendEventHead(nil, 4712), Event{Name: "newMessage", Stream: "channel:<id>", Epoch: 3, Seq: 42, D: []byte(`{"message":{}}`)})),
+		string(AppendEventTail(AppendEventHead(nil, 4712), Event{Name: "newMessage", Stream: "channel:<id>", Epoch: 3, Seq: 42, Rev: 17, D: []byte(`{"message":{}}`)})),
+		string(AppendEventTail(AppendEventHead(nil, 4713), Event{Name: "reactionAdded", Stream: "channel:<id>", Epoch: 3, Seq: -1, Rev: 18, D: []byte(`{}`)})),
 		string(AppendEventTail(AppendEventHead(nil, 8), Event{Name: "unread", Stream: "channel:<id>", Seq: -1, D: []byte(`{"lastSeq":90,"unread":3,"mentions":1}`)})),
 	} {
 		if !strings.Contains(text, frame) {

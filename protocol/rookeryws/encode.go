@@ -68,13 +68,15 @@ func appendFields(dst []byte, fields []protocol.FieldError) []byte {
 	return append(dst, '}')
 }
 
-// Event is an event of a stream. An empty Stream leaves "ch", "ep" and "seq"
-// out, a negative Seq the latter two: the event has no place in the stream.
+// Event is an event of a stream. An empty Stream leaves "ch", "ep", "seq" and
+// "rev" out; a negative Seq and no Rev the latter three: the event has no place in
+// the stream.
 type Event struct {
 	Name   string
 	Stream string
 	Epoch  int64
-	Seq    int64
+	Seq    int64           // negative: it has none
+	Rev    int64           // 0: it has none
 	D      json.RawMessage // valid JSON; nil leaves "d" out
 }
 
@@ -95,11 +97,17 @@ func AppendEventTail(dst []byte, e Event) []byte {
 		dst = append(dst, `,"ch":`...)
 		dst = jsontext.AppendString(dst, e.Stream)
 	}
-	if e.Stream != "" && e.Seq >= 0 {
+	if e.Stream != "" && (e.Seq >= 0 || e.Rev > 0) {
 		dst = append(dst, `,"ep":`...)
 		dst = strconv.AppendInt(dst, e.Epoch, 10)
-		dst = append(dst, `,"seq":`...)
-		dst = strconv.AppendInt(dst, e.Seq, 10)
+		if e.Seq >= 0 {
+			dst = append(dst, `,"seq":`...)
+			dst = strconv.AppendInt(dst, e.Seq, 10)
+		}
+		if e.Rev > 0 {
+			dst = append(dst, `,"rev":`...)
+			dst = strconv.AppendInt(dst, e.Rev, 10)
+		}
 	}
 	if len(e.D) > 0 {
 		dst = append(dst, `,"d":`...)

@@ -1,6 +1,9 @@
 package rookeryws
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // Mode says how much a session is sent.
 type Mode string
@@ -29,25 +32,34 @@ type Resume struct {
 	At      map[string]Position `json:"at,omitempty"` // per channel
 }
 
-// Position is the last event of a stream that a client has seen: epoch and
-// sequence, [ep, seq] on the wire.
-type Position struct{ Epoch, Seq int64 }
-
-// MarshalJSON writes [ep, seq].
-func (p Position) MarshalJSON() ([]byte, error) {
-	return json.Marshal([2]int64{p.Epoch, p.Seq})
+// Position is up to where a client has seen a stream: epoch, sequence, and the
+// last change; [ep, seq, rev] or [ep, seq] on the wire.
+type Position struct {
+	Epoch, Seq int64
+	Rev        int64 // -1: not told
 }
 
-// UnmarshalJSON reads [ep, seq].
+// MarshalJSON writes [ep, seq, rev], or [ep, seq].
+func (p Position) MarshalJSON() ([]byte, error) {
+	if p.Rev < 0 {
+		return json.Marshal([2]int64{p.Epoch, p.Seq})
+	}
+	return json.Marshal([3]int64{p.Epoch, p.Seq, p.Rev})
+}
+
+// UnmarshalJSON reads [ep, seq, rev] and [ep, seq].
 func (p *Position) UnmarshalJSON(b []byte) error {
 	var pair []int64
 	if err := json.Unmarshal(b, &pair); err != nil {
 		return err
 	}
-	if len(pair) != 2 || pair[0] < 0 || pair[1] < 0 {
+	if len(pair) != 2 && len(pair) != 3 || slices.Min(pair) < 0 {
 		return ErrD
 	}
-	p.Epoch, p.Seq = pair[0], pair[1]
+	p.Epoch, p.Seq, p.Rev = pair[0], pair[1], -1
+	if len(pair) == 3 {
+		p.Rev = pair[2]
+	}
 	return nil
 }
 

@@ -64,12 +64,12 @@ func TestDecodeRequestRefuses(t *testing.T) {
 }
 
 func TestDecodeHello(t *testing.T) {
-	h, err := DecodeHello(json.RawMessage(`{"token":"t","resume":{"session":"s_9f","n":4711,"at":{"channel:a":[3,42]}},
+	h, err := DecodeHello(json.RawMessage(`{"token":"t","resume":{"session":"s_9f","n":4711,"at":{"channel:a":[3,42],"channel:b":[3,42,7]}},
 		"focus":["channel:a"],"mode":"focused","client":{"name":"x","version":"1"}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.Token != "t" || h.Resume.Session != "s_9f" || h.Resume.N != 4711 || h.Resume.At["channel:a"] != (Position{3, 42}) ||
+	if h.Token != "t" || h.Resume.Session != "s_9f" || h.Resume.N != 4711 || h.Resume.At["channel:a"] != (Position{3, 42, -1}) || h.Resume.At["channel:b"] != (Position{3, 42, 7}) ||
 		h.Focus[0] != "channel:a" || h.Mode != ModeFocused || h.Client != (Client{"x", "1"}) {
 		t.Fatalf("%+v", h)
 	}
@@ -90,6 +90,9 @@ func TestDecodeHello(t *testing.T) {
 		`{"resume":{"n":1.5}}`:                        ErrD,
 		`{"resume":{"at":{"a":[1]}}}`:                 ErrD,
 		`{"resume":{"at":{"a":[1,-2]}}}`:              ErrD,
+		`{"resume":{"at":{"a":[]}}}`:                  ErrD,
+		`{"resume":{"at":{"a":[1,2,-1]}}}`:            ErrD,
+		`{"resume":{"at":{"a":[1,2,3,4]}}}`:           ErrD,
 		`{"focus":[` + strings.Join(many, ",") + `]}`: ErrLimit,
 	} {
 		if _, err := DecodeHello(json.RawMessage(in)); !errors.Is(err, want) {
