@@ -55,6 +55,7 @@ type TakeSession struct {
 	Native bool       `json:"v"`
 	Offset string     `json:"o"` // Socket.IO: of the last event that the client has seen; empty: none
 	N      int64      `json:"n"` // native: the number of it
+	Try    AnyID      `json:"t"` // random: the same question asked again gets the same answer
 }
 
 // SessionFate says what became of a TakeSession.

@@ -66,6 +66,10 @@
 //   - A session is looked for where the client's hints lead and not in a
 //     directory: there is nothing to keep up to date, and only a client whose
 //     hints lead nowhere costs a question to every node (2026-11).
+//   - Who gives a session up keeps the answer for some seconds: under load the
+//     cluster asks twice when it gets no sign of life, and a socket asks a slow node
+//     again; the second question found nothing and was answered first, and the session
+//     was lost (2026-11).
 //   - The wait for other logins does not count against a login: after a deploy
 //     everybody comes at once, and whoever was refused would come again (2026-11).
 //   - The throttle of events is a budget per user and node instead of the

@@ -10,9 +10,14 @@ import (
 	"github.com/rookery-chat/rookery/protocol/rookeryws"
 )
 
-// takeTimeout bounds the wait for a node that may hold a session. One that is
-// dead but not known to be so costs a returning client this long.
-const takeTimeout = 3 * time.Second
+// takeTimeout bounds the wait for nodes that may hold a session, hintTimeout for
+// those whom the client's hints name alone. A node that hangs, and is not known to,
+// costs a returning client the former; one that is only slow gives the session up in
+// time, even when the machine is busy and its barrier waits for all others.
+const (
+	takeTimeout = 8 * time.Second
+	hintTimeout = 2 * time.Second
+)
 
 // resumption is the wish of a client to go on where it was.
 type resumption struct {
@@ -131,19 +136,26 @@ func (l *login) take(ctx context.Context) *protocol.SessionTaken {
 	defer cancel()
 	m := &protocol.TakeSession{
 		Node: l.srv.cfg.Node.ID(), Key: want.key, User: l.who.UserID, Login: l.who.Session, Native: l.native, Offset: want.offset, N: want.n,
+		Try: protocol.AnyID(protocol.NewRandomID[struct{}]()),
 	}
 	hinted, others := l.srv.holders(want.tags)
 	for _, id := range hinted {
-		hint, done := context.WithTimeout(ctx, takeTimeout/2)
-		taken := l.srv.ask(hint, id, m)
+		hint, done := context.WithTimeout(ctx, hintTimeout)
+		taken, err := l.srv.ask(hint, id, m)
 		done()
 		if taken != nil {
 			return taken
 		}
+		if err != nil { // it may have given the session up: it says so when it is asked again
+			others = append(others, id)
+		}
 	}
 	found := make(chan *protocol.SessionTaken, len(others))
 	for _, id := range others {
-		go func() { found <- l.srv.ask(ctx, id, m) }()
+		go func() {
+			taken, _ := l.srv.ask(ctx, id, m)
+			found <- taken
+		}()
 	}
 	for range others {
 		if taken := <-found; taken != nil {
@@ -197,15 +209,15 @@ func (s *Server) holders(tags []string) (hinted, others []string) {
 	return hinted, others
 }
 
-// ask asks one node for a session; nil when it has none.
-func (s *Server) ask(ctx context.Context, node string, m *protocol.TakeSession) *protocol.SessionTaken {
+// ask asks one node for a session; nil when it has none, or did not say.
+func (s *Server) ask(ctx context.Context, node string, m *protocol.TakeSession) (*protocol.SessionTaken, error) {
 	reply, err := s.cfg.Node.AskNode(ctx, node, sessionsName, m)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	taken, ok := reply.(*protocol.SessionTaken)
 	if !ok || taken.Fate == protocol.SessionUnknown {
-		return nil
+		return nil, nil //nolint:nilnil // it has none
 	}
-	return taken
+	return taken, nil
 }

@@ -36,6 +36,7 @@ type sessions struct {
 	parked map[protocol.UserID][]*session // without a client, oldest first
 	n      int                            // of parked
 	late   map[protocol.SessionKey]protocol.UserID
+	takes  map[protocol.SessionKey]*taking
 	order  [4096]protocol.SessionKey // of late: the ring of those that expired last
 	next   int
 	stats  SessionStats
@@ -52,11 +53,13 @@ type SessionStats struct {
 	Expired   uint64 // whose client did not come back in time
 	Crowded   uint64 // ended because there were too many
 	Overflow  uint64 // that had missed too much
+	Repeated  uint64 // asked for again by the same socket: an answer was late or lost
 }
 
 func (s *sessions) init() {
 	s.held, s.parked = map[protocol.SessionKey]*session{}, map[protocol.UserID][]*session{}
 	s.late = map[protocol.SessionKey]protocol.UserID{}
+	s.takes = map[protocol.SessionKey]*taking{}
 }
 
 func (s *sessions) add(v *session) {
@@ -126,6 +129,68 @@ func (s *sessions) forget(v *session) {
 		return
 	}
 	delete(s.parked, user)
+}
+
+// taking is a session that was given up lately. The answer is kept for a while:
+// when it is lost on its way, or late, the socket asks again, and the session must
+// not be lost with it.
+type taking struct {
+	by      protocol.TakeSession
+	reply   []func(any, error) // nil when the answer is there
+	answer  *protocol.SessionTaken
+	settled bool
+}
+
+// Bounds of the answers that are kept. Beyond them an answer that is lost is lost.
+const (
+	keepTaken = takeTimeout + 2*time.Second
+	maxTakes  = 4096
+)
+
+// again answers the same question as before, now or when the answer is there.
+// False: it is another one.
+func (s *sessions) again(m *protocol.TakeSession, reply func(any, error)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.takes[m.Key]
+	if t == nil || t.by != *m || m.Try.IsZero() {
+		return false
+	}
+	s.stats.Repeated++
+	if !t.settled {
+		t.reply = append(t.reply, reply)
+		return true
+	}
+	reply(t.answer, nil)
+	return true
+}
+
+// giving notes that a session is being given up.
+func (s *sessions) giving(m *protocol.TakeSession, reply func(any, error)) *taking {
+	t := &taking{by: *m, reply: []func(any, error){reply}}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.takes) < maxTakes {
+		s.takes[m.Key] = t
+		time.AfterFunc(keepTaken, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.takes[m.Key] == t {
+				delete(s.takes, m.Key)
+			}
+		})
+	}
+	return t
+}
+
+// given answers all who have asked.
+func (s *sessions) given(t *taking, taken *protocol.SessionTaken) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, reply := range t.reply {
+		reply(taken, nil)
+	}
+	t.reply, t.answer, t.settled = nil, taken, true
 }
 
 // take gives a session to its user.
@@ -211,17 +276,21 @@ func (k *keeper) Receive(ctx actor.Context) {
 		return
 	}
 	reply := cluster.Replier(ctx)
+	if k.srv.sessions.again(m, reply) {
+		return
+	}
 	v, fate := k.srv.sessions.take(m)
 	if v == nil {
 		reply(&protocol.SessionTaken{Fate: fate}, nil)
 		return
 	}
+	t := k.srv.sessions.giving(m, reply)
 	k.srv.cfg.Relay.Take(v.socket, v.who, m, func(taken *protocol.SessionTaken) {
 		taken.SID = v.sid
 		if taken.Fate == protocol.SessionOverflow {
 			k.srv.sessions.count(func(s *SessionStats) { s.Overflow++ })
 		}
-		reply(taken, nil)
+		k.srv.sessions.given(t, taken)
 		k.srv.root.Send(v.conn, theTaken)
 	})
 }

@@ -72,6 +72,7 @@ type settings struct {
 	relay  relay.Config
 	poller socket.Config
 	origin func(*http.Request) bool
+	taken  chan struct{} // when set, answers to takes wait until it is closed
 }
 
 func newWorld(t testing.TB, opts ...option) *world {
@@ -121,8 +122,12 @@ func (w *world) start(cfg *settings, join []string) *station {
 	if s.poller, err = socket.NewPoller(cfg.poller); err != nil {
 		t.Fatal(err)
 	}
+	var r connection.Relay = s.relay
+	if cfg.taken != nil {
+		r = slowRelay{s.relay, cfg.taken}
+	}
 	s.server = connection.NewServer(connection.Config{
-		Node: s.node, Relay: s.relay, Poller: s.poller, Log: log, Gate: w.gate, Do: w.perform, Limits: cfg.limits, Origin: cfg.origin,
+		Node: s.node, Relay: r, Poller: s.poller, Log: log, Gate: w.gate, Do: w.perform, Limits: cfg.limits, Origin: cfg.origin,
 	})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/socket.io/", s.server.ServeSocketIO)
