@@ -37,6 +37,10 @@
 //     of what was sent. What says that it is a JPEG, PNG, WebP or GIF and is none is refused as a
 //     file of the wrong type, as the contract does with magic bytes. SVG, videos and documents are
 //     stored as they came: taking something out of them is their editors' business (2026-11).
+//   - Control characters are taken out of the headers of parts before mime/multipart sees them,
+//     which would refuse the part; content is told from headers by the delimiter alone, and passes
+//     as it is whenever there is doubt. A name of nothing else is no name, and what has no name is
+//     no file (2026-11).
 //   - Who may have a file is read from the rows of members in one statement on every request: they
 //     are committed before whoever changed them is answered, and there is nothing to take back. For
 //     uploads the owner of the message or community is asked (2026-11).

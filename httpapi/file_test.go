@@ -10,13 +10,16 @@ import (
 	"image"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"io/fs"
+	"mime"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/rookery-chat/rookery/actors/dispatch"
@@ -145,6 +148,69 @@ func TestUpload(t *testing.T) {
 	}
 	if a := call(t, c.addr, "DELETE", "/api/file-upload/"+f.ID.String(), "", "Authorization: Bearer good"); a.status != 200 || c.used() != 0 {
 		t.Errorf("deletion: %d %s, %d bytes", a.status, a.body, c.used())
+	}
+}
+
+// Whatever a file is called, it is taken, under a name that can be shown.
+func TestUploadNames(t *testing.T) {
+	t.Parallel()
+	c := newCabinet(t)
+	small := drawing(t)
+	for _, tt := range []struct{ param, want string }{
+		{`filename="a.png"`, "a.png"},
+		{"filename=\"a\x01\x02b\x1f\x7f.png\"", "ab.png"},
+		{"filename=\"a\x00b.png\"", "ab.png"},
+		{"filename=\"a\tb.png\"", "ab.png"},
+		{"filename=\"a\rb.png\"", "ab.png"},
+		{"filename=\"a\u0085\u009fb.png\"", "ab.png"},
+		{`filename="a%0D%0Ab.png"`, "a%0D%0Ab.png"},
+		{`filename="a\"b.png"`, `a"b.png`},
+		{`filename="a%22b.png"`, "a%22b.png"},
+		{`filename="../../etc/passwd.png"`, "passwd.png"},
+		{`filename="C:\\Users\\ada\\a.png"`, "a.png"},
+		{`filename="/"`, "file"},
+		{`filename=".."`, "file"},
+		{`filename="   "`, "file"},
+		{"filename=\"invoice\u202egnp.exe\"", "invoicegnp.exe"},
+		{"filename=\"\u2067a\u2069\u200f.png\"", "a.png"},
+		{"filename=\"\xff\xfe.png\"", "\uFFFD.png"},
+		{`filename="` + strings.Repeat("日", 300) + `.png"`, strings.Repeat("日", 251) + ".png"},
+		{`filename="` + strings.Repeat("x", 5000) + `"`, strings.Repeat("x", 255)},
+		{"filename*=UTF-8''%C3%BC%20%01a.png", "ü a.png"},
+		{"filename=\"plain.png\"; filename*=UTF-8''%E6%97%A5.png", "日.png"},
+		{`filename*0="first "; filename*1="second.png"`, "first second.png"},
+	} {
+		body := strings.Replace(form("NAME", "image/png", small, "USER_AVATAR"), `filename="NAME"`, tt.param, 1)
+		a := c.upload(body)
+		var f protocol.File
+		if err := json.Unmarshal([]byte(a.body), &f); err != nil || a.status != 201 || f.Filename != tt.want {
+			t.Errorf("%q: %d %.300s, want %q", tt.param, a.status, a.body, tt.want)
+			continue
+		}
+		a = call(t, c.addr, "GET", "/api/file/"+f.ID.String(), "", "Authorization: Bearer good")
+		if _, params, err := mime.ParseMediaType(a.header.Get("Content-Disposition")); err != nil || params["filename"] != tt.want || a.body != string(small) {
+			t.Errorf("%q is served as %q with %d bytes, %v", tt.want, params["filename"], len(a.body), err)
+		}
+	}
+	for _, param := range []string{`filename=""`, "filename=\"\x01\"", `filename="a"b.png"`} {
+		a := c.upload(strings.Replace(form("NAME", "image/png", small, "USER_AVATAR"), `filename="NAME"`, param, 1))
+		if a.status != 422 && a.status != 400 {
+			t.Errorf("%q: %d %s", param, a.status, a.body)
+		}
+	}
+}
+
+// Only headers of parts lose anything, however the body is cut into pieces.
+func TestHeads(t *testing.T) {
+	content := "\x00\x01\r\n--bc\r\nX: \x02\r\n\n--b\r\n\x03\r\n--b--x\r\n--b\x04\r\n" + strings.Repeat("\r\n--\x05", 10_000)
+	sent := "--b\r\nA: x\x01y\tz\r\n\x02\r\n" + content + "\r\n--b\r\nB: \x7f\xc3\xa4\r\n\r\n" + content + "\r\n--b--\r\n\x06"
+	want := "--b\r\nA: xy\tz\r\n\r\n" + content + "\r\n--b\r\nB: \xc3\xa4\r\n\r\n" + content + "\r\n--b--\r\n\x06"
+	for name, r := range map[string]io.Reader{
+		"whole": strings.NewReader(sent), "bytes": iotest.OneByteReader(strings.NewReader(sent)), "halves": iotest.HalfReader(strings.NewReader(sent)),
+	} {
+		if got, err := io.ReadAll(newHeads(r, "b")); err != nil || string(got) != want {
+			t.Errorf("%s: %d bytes, %v, want %d", name, len(got), err, len(want))
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	_ "image/png"  // as well
 	"io"
 	"log/slog"
+	"mime"
 	"mime/multipart"
 	"net/http"
 	"sync"
@@ -133,7 +134,11 @@ func (u *upload) receive() (err error) {
 		_ = rc.SetReadDeadline(end)
 		_ = rc.SetWriteDeadline(time.Now().Add(writeTimeout))
 	}()
-	u.x.r.Body = io.NopCloser(body)
+	_, params, err := mime.ParseMediaType(u.x.r.Header.Get("Content-Type"))
+	if err != nil {
+		return errBadMultipart
+	}
+	u.x.r.Body = io.NopCloser(newHeads(body, params["boundary"]))
 	parts, err := u.x.r.MultipartReader()
 	if err != nil {
 		return errBadMultipart
