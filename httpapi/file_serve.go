@@ -117,7 +117,7 @@ func (s *Server) openFile(x *exchange, f *served, first int64) (*content, error)
 		}
 		return &content{size: f.size}, err
 	}
-	if first < 0 || first > f.size {
+	if first < 0 || first >= f.size { // a bucket has nothing there, and says so before net/http does
 		first = 0
 	}
 	r, err := s.cfg.Blobs.Open(ctx, f.kind, f.path, first, f.size)

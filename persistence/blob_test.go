@@ -7,9 +7,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,6 +14,7 @@ import (
 
 	"github.com/rookery-chat/rookery/persistence"
 	"github.com/rookery-chat/rookery/persistence/pgtest"
+	"github.com/rookery-chat/rookery/persistence/s3test"
 	"github.com/rookery-chat/rookery/protocol"
 )
 
@@ -59,58 +57,9 @@ func onStorages(t *testing.T, f func(t *testing.T, s storage)) {
 		f(t, openStorage(t, persistence.BlobConfig{Dir: dir}, dir))
 	})
 	t.Run("s3", func(t *testing.T) {
-		url, dir := startS3(t)
+		url, dir := s3test.Start(t)
 		f(t, openStorage(t, persistence.BlobConfig{Dir: t.TempDir(), URL: url}, dir))
 	})
-}
-
-// startS3 runs an S3 server that keeps its bucket in a directory.
-func startS3(t *testing.T) (url, dir string) {
-	t.Helper()
-	program := os.Getenv("ROOKERY_TEST_VERSITYGW")
-	if program == "" {
-		program = "../bin/versitygw"
-	}
-	if _, err := os.Stat(program); err != nil {
-		t.Skip("no S3 server: `make versitygw` builds one")
-	}
-	root := t.TempDir()
-	dir = filepath.Join(root, "rookery")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_ = l.Close()
-	cmd := exec.Command(program, "--port", addr, "--access", "key", "--secret", "secret", "--region", "us-east-1", "posix", root)
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Log(log.String())
-		}
-	})
-	for until := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			_ = c.Close()
-			break
-		}
-		if time.Now().After(until) {
-			t.Fatalf("the S3 server does not listen: %s", log.String())
-		}
-	}
-	t.Setenv("AWS_ACCESS_KEY_ID", "key")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
-	return "s3://rookery?region=us-east-1&use_path_style=true&endpoint=http://" + addr, dir
 }
 
 func write(t *testing.T, s storage, path string, content []byte) {

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/rookery-chat/rookery/persistence/pgtest"
+	"github.com/rookery-chat/rookery/persistence/s3test"
 	"github.com/rookery-chat/rookery/protocol"
 )
 
@@ -107,8 +108,12 @@ func (u uploader) must(name, mimeType string, content []byte, fields map[string]
 
 // stored is what lies in the directory for files of a node, finished or not.
 func (n *node) stored() []string {
+	return filesUnder(filepath.Join(n.data, uploadsDir))
+}
+
+func filesUnder(dir string) []string {
 	var paths []string
-	_ = filepath.WalkDir(filepath.Join(n.data, uploadsDir), func(path string, d fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			paths = append(paths, path)
 		}
@@ -350,6 +355,25 @@ func TestFileServing(t *testing.T) {
 			t.Fatal(g, err)
 		}
 		remove(t, g[0])
+	})
+}
+
+// TestFilesInBucket holds the same over an S3 server.
+func TestFilesInBucket(t *testing.T) {
+	bucket, dir := s3test.Start(t)
+	url := pgtest.URL(t)
+	n := startNode(t, "--database-url", url, "--blob-url", bucket)
+	g := newStage(t, url, n)
+	t.Run("uploads", func(t *testing.T) {
+		testUploads(t, g, n, func() []string {
+			if left := n.stored(); len(left) > 0 {
+				t.Errorf("on disk are %q", left)
+			}
+			return filesUnder(dir)
+		})
+	})
+	t.Run("serving", func(t *testing.T) {
+		testServing(t, g, n, func(path string) { remove(t, filepath.Join(dir, path)) })
 	})
 }
 
