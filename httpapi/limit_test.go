@@ -332,6 +332,55 @@ func TestUpgrades(t *testing.T) {
 	}
 }
 
+// TestUpgradesBehindProxy holds that a crowd behind a proxy that is trusted is let
+// in, that one of it who hammers is refused alone and at the upgrade, and that
+// nobody gets away from his limit by a header that he writes himself.
+func TestUpgradesBehindProxy(t *testing.T) {
+	now := time.Now() // no window ends
+	var taken atomic.Int64
+	take := func(w http.ResponseWriter, _ *http.Request) {
+		taken.Add(1)
+		w.WriteHeader(http.StatusNoContent)
+	}
+	loopback, err := ParseTrustProxy("loopback")
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := func(addr, from string) answer {
+		return call(t, addr, "GET", "/socket.io/?EIO=4&transport=websocket", "", "Connection: Upgrade", "Upgrade: websocket", "X-Forwarded-For: "+from)
+	}
+	crowd := func(i int) string { return fmt.Sprintf("198.51.%d.%d", i/250, i%250) }
+	refusedAfter := func(addr string, from func(i int) string) int {
+		for i := range 1000 {
+			a := up(addr, from(i))
+			if a.status == http.StatusTooManyRequests {
+				if wait, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || wait < 1 {
+					t.Errorf("refused without Retry-After: %v", a.header)
+				}
+				return i
+			}
+		}
+		return -1
+	}
+	addr := start(t, Config{SocketIO: take, TrustProxy: loopback, Now: func() time.Time { return now }}, nil)
+	if n := refusedAfter(addr, crowd); n != -1 || taken.Load() != 1000 {
+		t.Errorf("%d of the crowd were let in, then one was refused", n)
+	}
+	if n := refusedAfter(addr, func(int) string { return "203.0.113.9" }); n != upgradeLimits[0].Max {
+		t.Errorf("one address was refused after %d attempts", n)
+	}
+	if n := refusedAfter(addr, func(i int) string { return crowd(i) + ", 203.0.113.10" }); n != upgradeLimits[0].Max {
+		t.Errorf("one address with addresses of its own before it was refused after %d attempts", n)
+	}
+	if a := up(addr, "203.0.113.11"); a.status != http.StatusNoContent {
+		t.Errorf("another address: %d", a.status)
+	}
+	addr = start(t, Config{SocketIO: take, Now: func() time.Time { return now }}, nil)
+	if n := refusedAfter(addr, crowd); n != upgradeLimits[0].Max {
+		t.Errorf("with headers that nobody trusts it was refused after %d attempts", n)
+	}
+}
+
 func TestDeviceNames(t *testing.T) {
 	for agent, want := range map[string]string{
 		"": "Unknown Device",
