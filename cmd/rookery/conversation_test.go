@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ type round struct {
 	people  []string
 	tokens  map[string]string
 	viewers []*viewer
+	steps   atomic.Int64
 
 	mu      sync.Mutex
 	sent    map[string][]string // channel -> messages
@@ -70,6 +72,7 @@ func (c *round) file(who string) string {
 
 // step does something as somebody, through one of the nodes.
 func (c *round) step(random *rand.Rand, who string) {
+	c.steps.Add(1)
 	api := c.nodes[random.IntN(len(c.nodes))].api().As(c.tokens[who])
 	channel := c.s.vars[[]string{"general", "private"}[random.IntN(2)]]
 	if who == "target" {
@@ -284,7 +287,8 @@ func TestConversations(t *testing.T) {
 	url := pgtest.URL(t)
 	nodes := startCluster(t, url, 2)
 	g := newStage(t, url, nodes...)
-	for range rounds {
+	var steps int64
+	for i := range rounds {
 		c := newRound(t, g, nodes)
 		for b := range roundBursts {
 			c.burst(random)
@@ -310,6 +314,8 @@ func TestConversations(t *testing.T) {
 		for _, v := range c.viewers {
 			v.sock.Close()
 		}
+		steps += c.steps.Load()
+		t.Logf("round %d: %d steps, %d messages, %d replies", i+1, steps, len(c.sent[c.s.vars["general"]]), len(c.replies[c.s.vars["general"]]))
 		if t.Failed() {
 			return
 		}
