@@ -291,10 +291,12 @@ func (s *scene) content() {
 	}
 	message("message", "general", "target", "reply_count", 2)
 	message("own", "general", "me", "")
-	s.put("read_receipt", "user_id,channel_id,last_read_message_id,last_read_seq,last_read_sent_at", // who sends has read up to there
-		s.id("me"), s.id("general"), s.id("own"), seq["general"], time.Now())
 	message("pinned", "general", "target", "pinned,pinned_at,pinned_by", true, time.Now(), s.id("founder"))
 	message("reacted", "general", "target", "")
+	for author, last := range map[string]string{"me": "own", "target": "reacted"} { // who sends has read up to there
+		s.put("read_receipt", "user_id,channel_id,last_read_message_id,last_read_seq,last_read_sent_at",
+			s.id(author), s.id("general"), s.id(last), map[string]int{"own": 2, "reacted": 4}[last], time.Now())
+	}
 	message("confided", "private", "target", "")
 	message("secret", "hidden", "target", "")
 	message("reply", "general", "me", "parent_message_id", s.id("message"))
