@@ -176,6 +176,8 @@ func (c *conn) receive(ctx actor.Context) {
 		c.stirred(m)
 	case *counted:
 		c.counted(m)
+	case *glance:
+		c.glance(m)
 	case *opened:
 		c.opened()
 	case *taken:

@@ -26,13 +26,30 @@ type window struct {
 	opened    bool
 	reading   bool // the rows are on their way
 	stale     bool // they changed meanwhile
+
+	// Of communities so large that nobody is told who comes and goes: who of the
+	// members in the window is online is asked for again and again.
+	users   []protocol.UserID
+	present map[protocol.UserID]bool
+	glances bool // the next question is due
 }
 
-// counted says how many members of a community are online.
+// quietEvery is how often a window of a community is asked for in which nobody is
+// told who comes and goes. A question costs the community a look per row.
+const quietEvery = 2 * time.Second
+
+// counted says how many members of a community are online and, when nobody else
+// does, which of those in the window.
 type counted struct {
 	community protocol.CommunityID
 	online    int
+	quiet     bool
+	of        []protocol.UserID // who was asked about; nil: nobody
+	present   []protocol.UserID
 }
+
+// glance is when to look again.
+type glance struct{ window *window }
 
 var errWindow = protocol.BadRequest("A window names a community and up to 100 members")
 
@@ -102,6 +119,7 @@ func (c *conn) read(w *window, result any, err error) {
 	}
 	before := w.rows
 	w.rows = rows
+	w.users = usersOf(rows)
 	if !w.opened {
 		w.opened = true
 		c.watch()
@@ -174,14 +192,20 @@ func (c *conn) watch() {
 // count asks the community how many of its members are online.
 func (c *conn) count(w *window) {
 	c.busy++
-	srv, pid, id := c.srv, c.pid, w.community
+	srv, pid, id, users := c.srv, c.pid, w.community, w.users
 	go func() {
 		ctx, cancel := context.WithTimeout(srv.ctx, presenceTimeout)
 		defer cancel()
 		m := &counted{community: id, online: -1}
 		reply, err := srv.cfg.Node.Ask(ctx, string(protocol.KindCommunity), id.String(), &protocol.AskPresence{})
 		if scope, ok := reply.(*protocol.PresenceScope); err == nil && ok {
-			m.online = scope.Online
+			m.online, m.quiet = scope.Online, scope.Quiet
+		}
+		if m.quiet && len(users) > 0 {
+			reply, err := srv.cfg.Node.Ask(ctx, string(protocol.KindCommunity), id.String(), &protocol.AskOnlineMembers{Users: users})
+			if members, ok := reply.(*protocol.OnlineMembers); err == nil && ok {
+				m.of, m.present = users, members.Users
+			}
 		}
 		srv.root.Send(pid, m)
 	}()
@@ -190,12 +214,68 @@ func (c *conn) count(w *window) {
 func (c *conn) counted(m *counted) {
 	c.busy--
 	w := c.windows[m.community]
-	if c.phase != live || w == nil || m.online < 0 || m.online == w.online {
+	if c.phase != live || w == nil {
 		return
 	}
-	w.online = m.online
-	c.tell("presence.count", struct {
+	if m.online >= 0 && m.online != w.online {
+		w.online = m.online
+		c.tell("presence.count", struct {
+			CommunityID protocol.CommunityID `json:"communityId"`
+			Online      int                  `json:"online"`
+		}{m.community, m.online})
+	}
+	if m.of != nil {
+		c.presentIn(w, m)
+	}
+	if (m.quiet || m.online < 0 && w.present != nil) && !w.glances {
+		w.glances = true
+		root, pid := c.srv.root, c.pid
+		time.AfterFunc(quietEvery, func() { root.Send(pid, &glance{w}) })
+	}
+}
+
+// presentIn tells who of those in a window came or went since the last look.
+func (c *conn) presentIn(w *window, m *counted) {
+	now := make(map[protocol.UserID]bool, len(m.present))
+	d := struct {
 		CommunityID protocol.CommunityID `json:"communityId"`
-		Online      int                  `json:"online"`
-	}{m.community, m.online})
+		Online      []protocol.UserID    `json:"online"`
+		Offline     []protocol.UserID    `json:"offline"`
+	}{m.community, []protocol.UserID{}, []protocol.UserID{}}
+	for _, u := range m.present {
+		now[u] = true
+	}
+	for _, u := range m.of {
+		switch {
+		case now[u] && !w.present[u]:
+			d.Online = append(d.Online, u)
+		case !now[u] && w.present[u]:
+			d.Offline = append(d.Offline, u)
+		}
+	}
+	w.present = now
+	if len(d.Online)+len(d.Offline) > 0 {
+		c.tell("presence.window", d)
+	}
+}
+
+// glance looks again, as long as the window is open.
+func (c *conn) glance(m *glance) {
+	w := m.window
+	if w.glances = false; c.phase == live && c.windows[w.community] == w {
+		c.count(w)
+	}
+}
+
+// usersOf are the members that rows are about.
+func usersOf(rows []json.RawMessage) (users []protocol.UserID) {
+	for _, row := range rows {
+		var r struct {
+			UserID protocol.UserID `json:"userId"`
+		}
+		if json.Unmarshal(row, &r) == nil && !r.UserID.IsZero() {
+			users = append(users, r.UserID)
+		}
+	}
+	return users
 }

@@ -50,6 +50,8 @@ type world struct {
 	typed    []protocol.Typing
 	serial   uint64
 	online   int // members of any community
+	quiet    bool
+	present  []protocol.UserID // likewise, of those asked about
 	grafts   int
 	grafting chan struct{} // when set, grafts wait until it is closed
 	do       func(op *protocol.Operation, who protocol.Caller, body json.RawMessage) (any, error)
@@ -268,7 +270,17 @@ func (w *world) channel(id string, ctx actor.Context) {
 	case *protocol.AskPresence:
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		cluster.Reply(ctx, &protocol.PresenceScope{Online: w.online})
+		cluster.Reply(ctx, &protocol.PresenceScope{Online: w.online, Quiet: w.quiet})
+	case *protocol.AskOnlineMembers:
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		reply := &protocol.OnlineMembers{}
+		for _, u := range m.Users {
+			if slices.Contains(w.present, u) {
+				reply.Users = append(reply.Users, u)
+			}
+		}
+		cluster.Reply(ctx, reply)
 	case *protocol.Typing:
 		w.change(func() { w.typed = append(w.typed, *m) })
 	}

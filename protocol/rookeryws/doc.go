@@ -95,10 +95,12 @@
 // place that after names. From then on, until the socket ends or count 0 closes
 // the window, changes of its rows come at most once a second, and with them how
 // many members are online. These have no n: after resuming a client opens its
-// windows again. In communities so large that nobody is told who comes and goes,
-// neither are windows.
+// windows again. In communities so large that nobody is told who comes and goes, a
+// window is told so of its rows: about every two seconds who came and went since the
+// last time; the first time everybody who is online came.
 //
 //	S {"ev":"memberWindow","d":{"communityId":"<id>","count":50,"rows":[{"index":3,"row":{}}]}}
+//	S {"ev":"presence.window","d":{"communityId":"<id>","online":["<id>"],"offline":["<id>"]}}
 //	S {"ev":"presence.count","d":{"communityId":"<id>","online":7}}
 //
 // # Resuming

@@ -69,6 +69,7 @@ func TestDescription(t *testing.T) {
 	}
 	for _, frame := range []string{
 		string(AppendResumed(nil, "s_..", 17)), string(AppendReset(nil, ResetExpired)), PongFrame,
+		string(AppendNotice(nil, "presence.window", []byte(`{"communityId":"<id>","online":["<id>"],"offline":["<id>"]}`))),
 		string(AppendNotice(nil, "presence.count", []byte(`{"communityId":"<id>","online":7}`))),
 		string(AppendEventTail(AppendEventHead(nil, 4712), Event{Name: "newMessage", Stream: "channel:<id>", Epoch: 3, Seq: 42, Rev: 17, D: []byte(`{"message":{}}`)})),
 		string(AppendEventTail(AppendEventHead(nil, 4713), Event{Name: "reactionAdded", Stream: "channel:<id>", Epoch: 3, Seq: -1, Rev: 18, D: []byte(`{}`)})),
