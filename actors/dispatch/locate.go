@@ -42,7 +42,11 @@ func (d *Dispatcher) locate(ctx context.Context, p *plan, caller protocol.Caller
 	case protocol.LocateMessage:
 		in, err := find(ctx, d.messages, protocol.MessageID(id), d.cfg.DB.PlaceOfMessage)
 		if err != nil || in.IsZero() {
-			return "", "", p.unfound(caller, cmd.fault, err, p.nothing())
+			text := p.nothing()
+			if p.op == &protocol.ReactionAdd.Operation || p.op == &protocol.ReactionRemove.Operation {
+				text = "Message " + protocol.MessageID(id).String() + " not found"
+			}
+			return "", "", p.unfound(caller, cmd.fault, err, text)
 		}
 		return in.Kind(), in.ID().String(), nil
 	case protocol.LocateChannel:
