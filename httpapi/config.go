@@ -33,6 +33,9 @@ type Config struct {
 	// request's context has a protocol.Peer.
 	SocketIO func(w http.ResponseWriter, r *http.Request)
 	NativeWS func(w http.ResponseWriter, r *http.Request)
+	// Signal takes over requests below /rtc, of voice; nil: there is none. Their
+	// context has a protocol.Peer too.
+	Signal http.HandlerFunc
 	// Routes are ordinary handlers for what does not fit the table.
 	Routes []Route
 

@@ -172,6 +172,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveSocketIO(x)
 	case r.URL.Path == "/ws" || r.URL.Path == "/ws/":
 		s.serveNativeWS(x)
+	case s.cfg.Signal != nil && (r.URL.Path == "/rtc" || strings.HasPrefix(r.URL.Path, "/rtc/")):
+		s.upgrade(x, s.cfg.Signal)
 	default:
 		if err := s.serve(x); err != nil {
 			x.fail(err)

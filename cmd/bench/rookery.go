@@ -45,7 +45,7 @@ func startRookery(ctx context.Context, binary, data string) (*rookery, error) {
 	if r.profile, err = freeAddr(ctx); err != nil {
 		return nil, err
 	}
-	r.cmd = exec.CommandContext(ctx, binary, "serve", "--listen", r.addr, "--profile-listen", r.profile, "--data", data,
+	r.cmd = exec.CommandContext(ctx, binary, "serve", "--voice", "off", "--listen", r.addr, "--profile-listen", r.profile, "--data", data,
 		"--rate-limits", "off", "--log-level", "warn", "--log-format", "json")
 	r.cmd.Stderr = os.Stderr
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}

@@ -40,6 +40,15 @@ type config struct {
 
 	filesDir string
 	blobURL  string
+
+	voice         string
+	livekitURL    string
+	livekitAPI    string
+	livekitKey    string
+	livekitSecret string
+	mediaAddress  string
+	mediaUDP      int
+	mediaTCP      int
 }
 
 func (c *config) flags(fs *flag.FlagSet) {
@@ -68,6 +77,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	text(&c.profile, "profile-listen", "ROOKERY_PROFILE_LISTEN", "", "`host:port` for Go profiles (keep it private); empty: none")
 	text(&c.filesDir, "files", "FILE_UPLOAD_DEST", "", "`directory` for uploaded files, which all nodes must share; empty: uploads in the data directory")
 	text(&c.blobURL, "blob-url", "ROOKERY_BLOB_URL", "", "`URL` of a bucket for uploaded files instead: s3://, azblob:// or gs://")
+	c.voiceFlags(fs, text)
 	fs.IntVar(&c.writeQueue, "write-queue", 100_000, "`rows` that may wait for Postgres before senders are told to retry")
 	fs.DurationVar(&c.resumeWindow, "resume-window", 2*time.Minute, "`time` for clients whose connection broke to come back without missing anything; 0: none")
 	fs.BoolVar(&c.debugPanel, "debug-panel", os.Getenv("ADMIN_DEBUG_PANEL") == "true",
@@ -139,7 +149,7 @@ func (c *config) check() error {
 	if (c.clusterCert == "") != (c.clusterKey == "") || (c.clusterCert == "") != (c.clusterCA == "") {
 		return errors.New("--cluster-cert, --cluster-key and --cluster-ca belong together")
 	}
-	return nil
+	return c.checkVoice()
 }
 
 func (c *config) seeds() []string {

@@ -47,6 +47,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "build the server:", err)
 		os.Exit(1)
 	}
+	// Only tests of voice need its server; they say --voice on.
+	_ = os.Setenv("ROOKERY_VOICE", "off")
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)

@@ -24,6 +24,7 @@ type command struct {
 
 var commands = map[string]command{
 	"serve":        {"start the server", serve},
+	"sfu":          {"be the media server that serve starts for itself", serveMedia},
 	"postgres-url": {"print the URL of the Postgres that lives in a data directory", postgresURL},
 	"version":      {"print the version", printVersion},
 }

@@ -20,6 +20,7 @@ type secrets struct {
 	Access  string `json:"jwtSecret"`
 	Refresh string `json:"jwtRefreshSecret"`
 	Cluster string `json:"clusterSecret"`
+	Voice   string `json:"voiceSecret"`
 }
 
 // secretVault is where nodes that share a database agree on one value.
@@ -51,6 +52,7 @@ func loadSecrets(ctx context.Context, dir, clusterSecret string, vault secretVau
 		{"jwt", &s.Access, os.Getenv("JWT_SECRET")},
 		{"jwt-refresh", &s.Refresh, os.Getenv("JWT_REFRESH_SECRET")},
 		{"cluster", &s.Cluster, clusterSecret},
+		{"voice", &s.Voice, ""},
 	} {
 		if v.given != "" {
 			*v.value = v.given

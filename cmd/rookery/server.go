@@ -31,6 +31,7 @@ import (
 	"github.com/rookery-chat/rookery/actors/notice"
 	"github.com/rookery-chat/rookery/actors/push"
 	"github.com/rookery-chat/rookery/actors/relay"
+	"github.com/rookery-chat/rookery/actors/sfu"
 	"github.com/rookery-chat/rookery/actors/socket"
 	"github.com/rookery-chat/rookery/actors/turn"
 	"github.com/rookery-chat/rookery/actors/user"
@@ -62,6 +63,7 @@ type server struct {
 	indexer *persistence.SearchIndexer
 	blobs   *persistence.Blobs
 	profile *http.Server
+	media   *sfu.Server
 	ready   atomic.Bool
 	started time.Time
 }
@@ -88,6 +90,9 @@ func newServer(ctx context.Context, cfg *config, keys *secrets, db *persistence.
 		return nil, err
 	}
 	if err := s.openPush(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.openVoice(keys); err != nil {
 		return nil, err
 	}
 	if err := s.openEdges(keys); err != nil {
@@ -276,7 +281,7 @@ func (s *server) openEdges(keys *secrets) error {
 			_, err := s.node.Ask(ctx, string(protocol.KindUser), user.String(), &end)
 			return err
 		},
-		SocketIO: s.sockets.ServeSocketIO, NativeWS: s.sockets.ServeNative,
+		SocketIO: s.sockets.ServeSocketIO, NativeWS: s.sockets.ServeNative, Signal: s.signal(),
 		CORSOrigins: origins, TrustProxy: proxy, SecureCookies: s.cfg.secureCookies, NoRateLimits: !limited, Redis: s.redis,
 		Health: health, Ready: s.isReady,
 		Instance: s.describe, Version: version, APIDocs: s.cfg.apiDocs == "on", Log: s.log,
@@ -398,6 +403,7 @@ func (s *server) stop() {
 		note("close redis", s.redis.Close())
 	}
 	note("close storage of files", s.blobs.Close())
+	s.media.Stop()
 	if s.profile != nil {
 		note("close profiles", s.profile.Close())
 	}
@@ -428,6 +434,9 @@ func (s *server) abandon() {
 	}
 	if s.blobs != nil {
 		_ = s.blobs.Close()
+	}
+	if s.media != nil {
+		s.media.Stop()
 	}
 	if s.sockets != nil {
 		s.sockets.Close()
