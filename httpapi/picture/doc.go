@@ -13,10 +13,9 @@
 //
 // # Decisions
 //
-//   - Own code. Packages that read metadata do not write (bep/imagemeta), those that
-//     write hold the whole picture in memory and panic by design on what is broken
-//     (dsoprea/go-jpeg-image-structure), and encoding anew loses quality. The
-//     containers are lists of parts with a length; that is all that is needed (2026-11).
+//   - Own code. The packages that could be had read metadata and do not write, and
+//     encoding anew loses quality. The containers are lists of parts with a length;
+//     that is all that is needed (2026-11).
 //   - Parts are kept by a list of those that show something, colour profiles among
 //     them; what is not listed goes. What lies behind the end goes too: phones put
 //     further pictures with their own metadata there (2026-11).
