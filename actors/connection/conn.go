@@ -78,12 +78,6 @@ type pending struct {
 	plain         bool               // the client wants no figures of what is unread
 }
 
-// farewell is how a connection ends.
-type farewell struct {
-	code   ws.StatusCode
-	reason string
-}
-
 // Messages to a connection.
 type (
 	begin    struct{ c *conn }
@@ -415,52 +409,4 @@ func (c *conn) finish(r *request) {
 		c.run(next)
 	}
 	c.handled(r.weight)
-}
-
-// abort gives the socket up at once.
-func (c *conn) abort() {
-	c.phase, c.over = ending, true
-	if c.socket != nil {
-		c.socket.Abort()
-	}
-}
-
-// end closes the socket with the closing handshake. What the client asked and
-// was not begun is not done.
-func (c *conn) end(code ws.StatusCode, reason string) {
-	c.phase = ending
-	for _, r := range c.work.drop() {
-		c.handled(r.weight)
-	}
-	if c.socket != nil {
-		c.socket.Close(code, reason)
-	}
-}
-
-// revoked ends a connection whose session is over.
-func (c *conn) revoked(reason string) {
-	if c.phase == parked {
-		c.unpark()
-		return
-	}
-	c.endSession()
-	if c.phase != ending || c.leaving != nil {
-		c.leaving = nil
-		c.codec.revoked(c, reason)
-	}
-}
-
-// drain ends a connection because the node does, when what it has in hand is
-// answered.
-func (c *conn) drain(f farewell) {
-	if c.phase != ending {
-		c.phase = ending
-		c.leaving = &f
-	}
-}
-
-func (c *conn) stopTimer() {
-	if c.pending != nil && c.pending.timer != nil {
-		c.pending.timer.Stop()
-	}
 }
