@@ -27,6 +27,7 @@ var layers = []struct {
 	{"actors/conversation", []string{"actors/turn", "actors/rules", "cluster", "persistence", "protocol"}},
 	{"actors/channel", []string{"actors/conversation", "actors/turn", "actors/rules", "cluster", "persistence", "protocol"}},
 	{"actors/dm", []string{"actors/conversation", "actors/turn", "actors/rules", "cluster", "persistence", "protocol"}},
+	{"actors/replay", []string{"actors/replay"}},
 	{"actors/", []string{"actors/turn", "actors/rules", "actors/socket", "cluster", "persistence", "protocol"}},
 	{"cluster", []string{"protocol"}},
 	{"persistence", []string{"persistence", "protocol"}},
