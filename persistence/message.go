@@ -93,8 +93,13 @@ func newLogQueries(column string) *logQueries {
 	}
 }
 
+// threadShown holds for messages m that are no replies, or replies to what is shown: a
+// message that is removed takes its thread out of sight.
+const threadShown = `(m.parent_message_id IS NULL
+	OR EXISTS (SELECT FROM message p WHERE p.id = m.parent_message_id AND p.deleted_at IS NULL))`
+
 var (
-	selectMessage        = query(`SELECT ` + messageColumns + messageTable + ` WHERE m.id = $1 AND m.deleted_at IS NULL`)
+	selectMessage        = query(`SELECT ` + messageColumns + messageTable + ` WHERE m.id = $1 AND m.deleted_at IS NULL AND ` + threadShown)
 	selectPlaceOfMessage = query(`SELECT channel_id, direct_message_group_id FROM message WHERE id = $1`)
 
 	// Files that a user may attach to a message: his own uploads for messages,

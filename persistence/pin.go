@@ -149,7 +149,7 @@ var (
 	// A pin of which the place is asked for may be gone: then nothing follows.
 	selectPins = query(`SELECT ` + messageColumns + `, u.id, u.username, u.display_name, u.avatar_file_id` + messageTable + `
 		LEFT JOIN app_user u ON u.id = m.author_id
-		WHERE m.channel_id = $1 AND m.pinned AND m.deleted_at IS NULL
+		WHERE m.channel_id = $1 AND m.pinned AND m.deleted_at IS NULL AND ` + threadShown + `
 			AND ($2::uuid IS NULL OR (m.pinned_at, m.id) > (SELECT p.pinned_at, p.id FROM message p WHERE p.id = $2 AND p.channel_id = $1 AND p.pinned))
 		ORDER BY m.pinned_at, m.id LIMIT $3`)
 )

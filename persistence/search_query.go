@@ -7,7 +7,7 @@ type searchStatements struct{ tail, changed, look string }
 const searched = `m.seq, m.id, m.sent_at, m.search_text`
 
 const searchFilters = ` m.deleted_at IS NULL AND m.search_text IS NOT NULL
-	AND (m.parent_message_id IS NULL OR EXISTS (SELECT FROM message p WHERE p.id = m.parent_message_id AND p.deleted_at IS NULL))
+	AND ` + threadShown + `
 	AND ($1::uuid IS NULL OR m.author_id = $1)
 	AND ($2::timestamptz IS NULL OR m.sent_at > $2) AND ($3::timestamptz IS NULL OR m.sent_at < $3)
 	AND ($4::boolean IS NULL OR $4 = EXISTS (SELECT FROM message_attachment a WHERE a.message_id = m.id))

@@ -113,6 +113,12 @@ func TestPins(t *testing.T) {
 	if got := names(w.events); !slices.Equal(got, []string{"messageUnpinned", "deleteMessage"}) {
 		t.Errorf("events of a thread %v", got)
 	}
+	if list := pinned(t, w); len(list) != 0 { // a removed message takes its thread with it
+		t.Errorf("pins of a thread that is gone %+v", list)
+	}
+	if m, err := w.db.Message(w.ctx, reply.(*protocol.Message).ID); err == nil && m != nil {
+		t.Errorf("a reply in a thread that is gone is shown: %+v", m)
+	}
 	first = w.send(sc.users[1], "first")
 
 	t.Run("refused", func(t *testing.T) {
@@ -121,7 +127,7 @@ func TestPins(t *testing.T) {
 			t.Fatal("nothing was refused")
 		}
 		w.settle()
-		if list := pinned(t, w); len(list) != 1 {
+		if list := pinned(t, w); len(list) != 0 {
 			t.Errorf("pins = %+v", list)
 		}
 		if err := pin(second.ID); err != nil {
