@@ -417,3 +417,15 @@ func TestKilledRecorder(t *testing.T) {
 		t.Error("a directory that is not there is recovered")
 	}
 }
+
+func TestNoServer(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "session")
+	cfg := replay.Config{URL: "http://127.0.0.1:1", Key: key, Secret: secret, Dir: dir}
+	if _, err := replay.Start(within(t), cfg, replay.Source{Room: room, Identity: "ada", Video: "TR_x"}, func(replay.Event) {}); err == nil {
+		t.Error("a recording without a server")
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the directory is left: %v", err)
+	}
+}
