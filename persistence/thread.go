@@ -8,8 +8,9 @@ import (
 )
 
 // insertReplies is for messages below another one: that is stored before, and
-// what hangs on replies after. They are few, so all are looked through for
-// mentions.
+// what hangs on replies after. Parents count the rows that were added, and the
+// last of them in the order of the log is their last reply. They are few, so all
+// are looked through for mentions.
 var insertReplies = newStatement(Statement{
 	Name:  "insert replies",
 	Stage: 2,
@@ -21,7 +22,11 @@ var insertReplies = newStatement(Statement{
 		FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::uuid[], $6::timestamptz[], $7::timestamptz[], $8::text[], $9::int[], $10::text[], $11::json[],
 			$12::uuid[]) AS n (id, channel_id, group_id, seq, author_id, sent_at, deleted_at, nonce, pending, search_text, spans, parent_id)
 		ON CONFLICT (id) DO NOTHING
-		RETURNING id
+		RETURNING id, parent_message_id, seq, sent_at
+	), counted AS (
+		UPDATE message p SET reply_count = p.reply_count + c.replies, last_reply_at = c.at
+		FROM (SELECT parent_message_id, count(*)::int AS replies, (array_agg(sent_at ORDER BY seq DESC))[1] AS at FROM added GROUP BY 1) AS c
+		WHERE p.id = c.parent_message_id
 	)` + insertMentions(`$13::uuid[], $14::uuid[], $15::uuid[], $16::text[]`, `added`),
 	Args: func(rows []Row) []any {
 		var list []mention
@@ -33,60 +38,6 @@ var insertReplies = newStatement(Statement{
 		return append(args, mentionArgs(list)...)
 	},
 })
-
-// ThreadRow says how many replies a message has and when the last one came. It
-// sets values, so it may run again; of several of one message the newest counts.
-type ThreadRow struct {
-	Parent      protocol.MessageID
-	ReplyCount  int
-	LastReplyAt protocol.Instant
-	Seq         int64 // of the reply that it comes with
-}
-
-var countReplies = newStatement(Statement{
-	Name:  "count replies",
-	Stage: 4,
-	SQL: `
-	UPDATE message p SET reply_count = c.replies, last_reply_at = c.at
-	FROM (SELECT DISTINCT ON (id) id, replies, at FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::bigint[]) AS n (id, replies, at, seq)
-		ORDER BY id, seq DESC) AS c
-	WHERE p.id = c.id`,
-	Args: func(rows []Row) []any {
-		return []any{
-			Column(rows, func(r *ThreadRow) protocol.MessageID { return r.Parent }),
-			Column(rows, func(r *ThreadRow) int { return r.ReplyCount }),
-			Column(rows, func(r *ThreadRow) protocol.Instant { return r.LastReplyAt }),
-			Column(rows, func(r *ThreadRow) int64 { return r.Seq }),
-		}
-	},
-})
-
-// Statement implements Row.
-func (*ThreadRow) Statement() *Statement { return countReplies }
-
-// Size implements Row.
-func (*ThreadRow) Size() int { return rowSize }
-
-// RecountRow counts the replies of a message anew, after one was refused.
-type RecountRow struct {
-	Parent protocol.MessageID
-}
-
-var recountReplies = newStatement(Statement{
-	Name: "recount replies",
-	SQL: `
-	UPDATE message p SET reply_count = (SELECT count(*) FROM message r WHERE r.parent_message_id = p.id AND r.deleted_at IS NULL)
-	WHERE p.id = ANY ($1::uuid[])`,
-	Args: func(rows []Row) []any {
-		return []any{Column(rows, func(r *RecountRow) protocol.MessageID { return r.Parent })}
-	},
-})
-
-// Statement implements Row.
-func (*RecountRow) Statement() *Statement { return recountReplies }
-
-// Size implements Row.
-func (*RecountRow) Size() int { return rowSize }
 
 // SeqRow stores a row without content that keeps a seq, if none has it: the one
 // that had it was deleted.

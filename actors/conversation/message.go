@@ -139,8 +139,8 @@ func (s *State) accept(t turn.Turn, d draft) turn.Outcome {
 	var counts *counting
 	if parent != nil {
 		s.unlisted = m.Seq
-		count, c := s.counted(parent, m)
-		rows, counts = append(rows, count), &c
+		c := s.counted(parent, m)
+		counts = &c
 		rows = append(rows, s.subscribers(parent.msg, m)...)
 		event := s.event(t, "newThreadReply", aboutReply(e))
 		event.Seq, event.Author = m.Seq, t.Caller.Conn
@@ -185,16 +185,9 @@ func (s *State) unsend(t turn.Turn, m *protocol.Message, before protocol.Instant
 	hole := &persistence.MessageRow{Message: &protocol.Message{
 		ID: protocol.MessageID(protocol.NewID[rowTag]()), ChannelID: m.ChannelID, DirectMessageGroupID: m.DirectMessageGroupID, Seq: m.Seq, SentAt: sentAt, DeletedAt: &sentAt,
 	}}
-	rows := []persistence.Row{hole}
-	right := true
-	if counts != nil {
-		var recount persistence.Row
-		recount, right = s.uncount(*counts)
-		rows = append(rows, recount)
-	}
 	return turn.Outcome{
-		Stop:    !right,
-		Rows:    rows,
+		Stop:    counts != nil && !s.uncount(*counts),
+		Rows:    []persistence.Row{hole},
 		Events:  s.removed(t, m),
 		Refused: func(_ turn.Turn, err error) turn.Outcome { return s.refusedHole(hole, err) },
 	}

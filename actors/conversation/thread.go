@@ -94,14 +94,15 @@ func (s *State) mayReply(t turn.Turn, parent *entry) error {
 	return s.maySend(t)
 }
 
-// counted makes a parent show one reply more, and is the row that stores it.
-func (s *State) counted(parent *entry, reply *protocol.Message) (*persistence.ThreadRow, counting) {
+// counted makes a parent show one reply more. In Postgres it counts the rows of
+// replies as they come and go.
+func (s *State) counted(parent *entry, reply *protocol.Message) counting {
 	m := *parent.msg
 	c := counting{parent: parent, before: m.LastReplyAt, last: reply.SentAt.Ptr()}
 	m.ReplyCount++
 	m.LastReplyAt = c.last
 	s.replace(parent, &m, parent.choices)
-	return &persistence.ThreadRow{Parent: m.ID, ReplyCount: m.ReplyCount, LastReplyAt: reply.SentAt, Seq: reply.Seq}, c
+	return c
 }
 
 // subscribers are the rows that let the author of a reply and that of its parent
@@ -187,12 +188,10 @@ type counting struct {
 	before, last *protocol.Instant // of the last reply
 }
 
-// uncount takes it back for a reply that Postgres did not take. What the rows of
-// later replies say about the number is put right behind them. It reports whether
+// uncount takes it back for a reply that Postgres did not take. It reports whether
 // memory is right: it is not when the parent was read again meanwhile.
-func (s *State) uncount(c counting) (row persistence.Row, right bool) {
-	id := c.parent.msg.ID
-	now := s.byID[id]
+func (s *State) uncount(c counting) (right bool) {
+	now := s.byID[c.parent.msg.ID]
 	if now == c.parent {
 		p := *now.msg
 		p.ReplyCount = max(0, p.ReplyCount-1)
@@ -201,7 +200,7 @@ func (s *State) uncount(c counting) (row persistence.Row, right bool) {
 		}
 		s.replace(now, &p, now.choices)
 	}
-	return &persistence.RecountRow{Parent: id}, now == nil || now == c.parent
+	return now == nil || now == c.parent
 }
 
 // keepsSeq is the row that a deletion needs that may take the newest rows with

@@ -255,3 +255,26 @@ func TestAttachmentsOfReplies(t *testing.T) {
 		t.Errorf("page %+v", page)
 	}
 }
+
+// A removal that Postgres refuses leaves the count of the parent right, although a
+// reply came meanwhile for which memory counted without the one that stays.
+func TestRefusedRemovalOfAReply(t *testing.T) {
+	t.Parallel()
+	sc := newSchema(t)
+	w := sc.world(t)
+	alice := sc.users[0]
+	parent := w.send(alice, "parent")
+	gone := w.reply(alice, parent.ID, "stays after all")
+	w.settle()
+	w.refuse = true
+	if _, err := do(w, (*State).deleteMessage, by(alice), protocol.DeleteMessage{ID: gone.ID}); err == nil {
+		t.Fatal("a refused removal is acked")
+	}
+	w.reply(alice, parent.ID, "meanwhile")
+	w.settle()
+	w.checkThreads(t)
+	s, _ := w.fresh()
+	if e := s.byID[parent.ID]; e == nil || e.msg.ReplyCount != 2 {
+		t.Errorf("the next activation finds %+v", e)
+	}
+}
