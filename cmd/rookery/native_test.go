@@ -114,15 +114,17 @@ func (c *nativeClient) nextOrClose() (f frame, code ws.StatusCode) {
 	return f, 0
 }
 
-// until reads frames until one is wanted.
+// until reads frames until one is wanted, however many others come meanwhile: what
+// others do is heard here too.
 func (c *nativeClient) until(what string, wanted func(frame) bool) frame {
 	c.t.Helper()
-	for range 200 {
+	count := 0
+	for limit := time.Now().Add(patience); time.Now().Before(limit); count++ {
 		if f := c.next(); wanted(f) {
 			return f
 		}
 	}
-	c.t.Fatalf("200 frames without %s", what)
+	c.t.Fatalf("%d frames without %s", count, what)
 	return frame{}
 }
 
