@@ -18,7 +18,7 @@ import (
 const voiceKey = "rookery"
 
 func (c *config) voiceFlags(fs *flag.FlagSet, text func(p *string, name, env, value, about string)) {
-	text(&c.voice, "voice", "ROOKERY_VOICE", "on", "`on or off`: voice and video")
+	text(&c.voice, "voice", "ROOKERY_VOICE", "off", "`on or off`: run the media server of voice; clients can't use it yet")
 	text(&c.livekitURL, "livekit-url", "LIVEKIT_URL", "", "`URL` of a LiveKit server as browsers reach it; empty: start one")
 	text(&c.livekitAPI, "livekit-internal-url", "LIVEKIT_INTERNAL_URL", "", "`URL` at which this server reaches it; empty: the same")
 	text(&c.livekitKey, "livekit-api-key", "LIVEKIT_API_KEY", "", "API `key` of that LiveKit server")

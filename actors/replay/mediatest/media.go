@@ -1,5 +1,3 @@
-// Package mediatest makes media for tests and looks at what became of them, both with
-// ffmpeg.
 package mediatest
 
 import (
