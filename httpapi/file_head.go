@@ -85,7 +85,8 @@ func (h *heads) line() {
 		}
 	}
 	h.inside = len(clean) > 0
-	h.out = append(clean, end...)
+	clean = append(clean, end...)
+	h.out = clean
 }
 
 // content passes on what is before the next delimiter, and it.

@@ -235,7 +235,8 @@ func (u *upload) file(part *multipart.Part) error {
 func (u *upload) take(in io.Reader, sent *counted, buf []byte) error {
 	for {
 		n, err := fill(in, buf)
-		if err != nil && err != io.EOF { //nolint:errorlint // as above
+		over := err == io.EOF //nolint:errorlint // as above
+		if err != nil && !over {
 			return err
 		}
 		u.size += int64(n)
@@ -245,7 +246,7 @@ func (u *upload) take(in io.Reader, sent *counted, buf []byte) error {
 		} else if err := u.keep(buf[:n]); err != nil {
 			return &storeError{err}
 		}
-		if err != nil {
+		if over {
 			return nil
 		}
 	}

@@ -8,9 +8,11 @@ type farewell struct {
 	reason string
 }
 
-// abort gives the socket up at once.
+// abort gives the socket up at once. The session ends before the client can see
+// that, and ask for it.
 func (c *conn) abort() {
-	c.phase, c.over = ending, true
+	c.phase = ending
+	c.endSession()
 	if c.socket != nil {
 		c.socket.Abort()
 	}

@@ -37,6 +37,7 @@ type sessions struct {
 	n      int                            // of parked
 	late   map[protocol.SessionKey]protocol.UserID
 	takes  map[protocol.SessionKey]*taking
+	kept   int                       // bytes of their answers
 	order  [4096]protocol.SessionKey // of late: the ring of those that expired last
 	next   int
 	stats  SessionStats
@@ -138,6 +139,7 @@ type taking struct {
 	by      protocol.TakeSession
 	reply   []func(any, error) // nil when the answer is there
 	answer  *protocol.SessionTaken
+	bytes   int // of answer
 	settled bool
 }
 
@@ -145,6 +147,7 @@ type taking struct {
 const (
 	keepTaken = takeTimeout + 2*time.Second
 	maxTakes  = 4096
+	maxKept   = 32 << 20 // bytes
 )
 
 // again answers the same question as before, now or when the answer is there.
@@ -175,9 +178,7 @@ func (s *sessions) giving(m *protocol.TakeSession, reply func(any, error)) *taki
 		time.AfterFunc(keepTaken, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			if s.takes[m.Key] == t {
-				delete(s.takes, m.Key)
-			}
+			s.untake(t)
 		})
 	}
 	return t
@@ -191,6 +192,23 @@ func (s *sessions) given(t *taking, taken *protocol.SessionTaken) {
 		reply(taken, nil)
 	}
 	t.reply, t.answer, t.settled = nil, taken, true
+	if s.takes[t.by.Key] != t {
+		return
+	}
+	for i := range taken.Events {
+		t.bytes += len(taken.Events[i].Payload)
+	}
+	if s.kept += t.bytes; s.kept > maxKept {
+		s.untake(t)
+	}
+}
+
+// untake lets an answer go.
+func (s *sessions) untake(t *taking) {
+	if s.takes[t.by.Key] == t {
+		delete(s.takes, t.by.Key)
+		s.kept -= t.bytes
+	}
 }
 
 // take gives a session to its user.

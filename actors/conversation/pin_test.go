@@ -119,7 +119,7 @@ func TestPins(t *testing.T) {
 	if m, err := w.db.Message(w.ctx, reply.(*protocol.Message).ID); err == nil && m != nil {
 		t.Errorf("a reply in a thread that is gone is shown: %+v", m)
 	}
-	first = w.send(sc.users[1], "first")
+	w.send(sc.users[1], "first")
 
 	t.Run("refused", func(t *testing.T) {
 		w.refuse = true

@@ -25,6 +25,8 @@ const (
 	maxStderrLine = 8 << 10
 )
 
+var errEnded = errors.New("the media server ended by itself")
+
 // Server is the LiveKit server in use. It is safe for concurrent use.
 type Server struct {
 	cfg Config
@@ -37,7 +39,6 @@ type Server struct {
 	internal string        // URL of the API; empty while there is none
 	changed  chan struct{} // closed when internal changes
 	pid      int
-	starts   int
 }
 
 // Start uses an external server, or starts a child and keeps it running. It does not
@@ -86,13 +87,6 @@ func (s *Server) API() string {
 	return s.internal
 }
 
-// Starts is how often a child was started.
-func (s *Server) Starts() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.starts
-}
-
 // Process is the id of the child; 0: there is none.
 func (s *Server) Process() int {
 	s.mu.Lock()
@@ -129,9 +123,6 @@ func (s *Server) set(url string, pid int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.internal, s.pid = url, pid
-	if url != "" {
-		s.starts++
-	}
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
@@ -169,7 +160,7 @@ func (s *Server) run(ctx context.Context, udpPort int) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(s.cfg.Command[0], s.cfg.Command[1:]...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), s.cfg.Command[0], s.cfg.Command[1:]...) // stop ends it
 	dieWithParent(cmd)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -193,7 +184,7 @@ func (s *Server) run(ctx context.Context, udpPort int) error {
 	s.set(url, cmd.Process.Pid)
 	select {
 	case err := <-ended:
-		return errors.Join(fmt.Errorf("it ended: %v", err), tail.last())
+		return errors.Join(errEnded, err, tail.last())
 	case <-ctx.Done():
 		s.set("", cmd.Process.Pid)
 		stop(cmd, stdin, ended)
@@ -216,7 +207,7 @@ func stop(cmd *exec.Cmd, stdin io.Closer, ended <-chan error) {
 func awaitReady(ctx context.Context, url string, ended chan error) error {
 	limit := time.NewTimer(startTimeout)
 	defer limit.Stop()
-	client := http.Client{Timeout: time.Second}
+	client := http.Client{Timeout: time.Second, Transport: direct}
 	for {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
@@ -231,7 +222,7 @@ func awaitReady(ctx context.Context, url string, ended chan error) error {
 		select {
 		case err := <-ended:
 			ended <- err // for who waits for its end
-			return fmt.Errorf("it ended at once: %v", err)
+			return errors.Join(errEnded, err)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-limit.C:

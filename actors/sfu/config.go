@@ -145,7 +145,11 @@ func (c *Config) line(signalPort, udpPort int) ([]byte, error) {
 	}
 	if ip := c.media(); ip.IsLoopback() {
 		conf.RTC.Loopback = true
-		conf.RTC.CandidatesOnly = &addressRanges{Includes: []string{ip.String() + "/32"}}
+		bits := "/128"
+		if ip.To4() != nil {
+			bits = "/32"
+		}
+		conf.RTC.CandidatesOnly = &addressRanges{Includes: []string{ip.String() + bits}}
 	}
 	b, err := json.Marshal(conf)
 	if err != nil {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/rookery-chat/rookery/protocol"
 )
@@ -21,8 +23,9 @@ type Forwarder struct {
 	Log    *slog.Logger
 }
 
-// IsSignal reports whether a path is LiveKit's.
-func IsSignal(path string) bool { return path == "/rtc" || strings.HasPrefix(path, "/rtc/") }
+// direct reaches media servers of this cluster: never through the proxy that the
+// environment may name for the outside.
+var direct = &http.Transport{DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute}
 
 // ServeHTTP forwards one request or websocket. Whose token was not made here does not
 // get further.
@@ -49,6 +52,7 @@ func (f *Forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	proxy := httputil.ReverseProxy{
+		Transport: direct,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(to)
 			p.SetXForwarded()

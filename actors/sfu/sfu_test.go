@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -142,7 +141,9 @@ func TestParticipantsMeet(t *testing.T) {
 
 func TestChildIsStartedAgain(t *testing.T) {
 	t.Parallel()
-	s := start(t, config())
+	cfg := config()
+	running := hear(&cfg, "LiveKit is running")
+	s := start(t, cfg)
 	first, err := s.Await(within(t))
 	if err != nil {
 		t.Fatal(err)
@@ -151,14 +152,14 @@ func TestChildIsStartedAgain(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	ctx := within(t)
-	for s.Starts() < 2 {
-		if ctx.Err() != nil {
+	for range 2 {
+		select {
+		case <-running:
+		case <-within(t).Done():
 			t.Fatal("no other child")
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	second, err := s.Await(ctx)
+	second, err := s.Await(within(t))
 	if err != nil || s.Process() == pid {
 		t.Fatalf("child %d at %q after %d at %q: %v", s.Process(), second, pid, first, err)
 	}
@@ -218,28 +219,35 @@ func gone(pid int) bool {
 
 func TestUnusableChild(t *testing.T) {
 	t.Parallel()
-	var said atomic.Value
 	cfg := config()
 	cfg.Command = []string{"/usr/bin/env", "sh", "-c", "echo no such thing >&2; exit 3"}
-	cfg.Log = slog.New(slog.NewTextHandler(writer(func(p []byte) {
-		if strings.Contains(string(p), "started again") {
-			said.Store(string(p))
-		}
-	}), nil))
+	said := hear(&cfg, "started again")
 	s := start(t, cfg)
-	ctx := within(t)
-	for said.Load() == nil {
-		if ctx.Err() != nil {
-			t.Fatal("nothing was logged")
+	select {
+	case text := <-said:
+		if !strings.Contains(text, "no such thing") {
+			t.Errorf("logged: %s", text)
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	if text := said.Load().(string); !strings.Contains(text, "no such thing") {
-		t.Errorf("logged: %s", text)
+	case <-within(t).Done():
+		t.Fatal("nothing was logged")
 	}
 	if s.API() != "" {
 		t.Errorf("API at %q", s.API())
 	}
+}
+
+// hear passes on what is logged with some words.
+func hear(cfg *sfu.Config, words string) <-chan string {
+	said := make(chan string, 64)
+	cfg.Log = slog.New(slog.NewTextHandler(writer(func(p []byte) {
+		if strings.Contains(string(p), words) {
+			select {
+			case said <- string(p):
+			default:
+			}
+		}
+	}), nil))
+	return said
 }
 
 type writer func([]byte)

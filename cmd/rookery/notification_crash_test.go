@@ -66,7 +66,7 @@ func killedBeforeNotification(t *testing.T, after func(t *testing.T, database st
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer held.Rollback(context.Background()) //nolint:errcheck // it is over by then, unless the test failed
+	defer held.Rollback(context.Background()) // it is over by then, unless the test failed
 	if _, err := held.Exec(ctx, `LOCK TABLE notification IN EXCLUSIVE MODE`); err != nil {
 		t.Fatal(err)
 	}

@@ -234,7 +234,7 @@ func TestStripRefuses(t *testing.T) {
 	}
 	broken := errors.New("gone")
 	for mime, content := range map[string][]byte{"image/jpeg": jpegOf(t), "image/png": pngOf(t), "image/webp": webpOf(t, nil, nil), "image/gif": gifOf(t)} {
-		for n := range len(content) {
+		for n := range content {
 			in := io.MultiReader(bytes.NewReader(content[:n]), iotest.ErrReader(broken))
 			if _, err := io.ReadAll(Strip(mime, in)); !errors.Is(err, broken) {
 				t.Fatalf("%s cut off after %d: %v", mime, n, err)

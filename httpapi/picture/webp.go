@@ -9,6 +9,8 @@ const (
 )
 
 // webpKept are the chunks that show something (RFC 9649).
+//
+//nolint:gocritic // a name has four characters
 var webpKept = map[string]bool{"VP8 ": true, "VP8L": true, "ALPH": true, "ANIM": true, "ANMF": true, "ICCP": true}
 
 func webpStart(r *Reader) error {

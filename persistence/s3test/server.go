@@ -2,6 +2,7 @@ package s3test
 
 import (
 	"bytes"
+	"context"
 	"net"
 	"os"
 	"os/exec"
@@ -26,13 +27,13 @@ func Start(t *testing.T) (url, dir string) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := l.Addr().String()
 	_ = l.Close()
-	cmd := exec.Command(program, "--port", addr, "--access", "key", "--secret", "secret", "--region", "us-east-1", "posix", data)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, "--port", addr, "--access", "key", "--secret", "secret", "--region", "us-east-1", "posix", data)
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
@@ -46,7 +47,7 @@ func Start(t *testing.T) (url, dir string) {
 		}
 	})
 	for until := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		c, err := net.Dial("tcp", addr)
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
 		if err == nil {
 			_ = c.Close()
 			break
