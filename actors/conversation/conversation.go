@@ -29,6 +29,7 @@ type Rules interface {
 // kind has it.
 func Register[S any](k *turn.Kind[S], log func(*S) *State) {
 	k.Busy = func(s *S) bool { return log(s).unwritten() }
+	k.Leave = func(s *S, t turn.Turn) turn.Outcome { return log(s).leaveReceipts(t) }
 	On(k, protocol.MessageSend, log, (*State).sendMessage, turn.Writes)
 	On(k, protocol.MessageGet, log, (*State).getMessage)
 	On(k, protocol.MessageEdit, log, (*State).editMessage, turn.Writes)

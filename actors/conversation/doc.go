@@ -68,9 +68,9 @@
 //   - Who sends has read up to his own message. His other sockets are told at
 //     once; the row is not part of what the send's ack stands for. The newest of
 //     every sender waits up to 2 s and all go as one write, because a receipt per
-//     send cost Postgres as much as half of the message itself. A crash, or a
-//     conversation that moves to another node, may lose the sender's watermark of the
-//     last 2 s; an activation that is only idle stays until they are queued. A
+//     send cost Postgres as much as half of the message itself. A crash may lose the
+//     sender's watermark of the last 2 s; a conversation that moves to another node
+//     queues them first, and one that is only idle stays until they are queued. A
 //     deletion carries the receipt of its message, so a fresh load, which takes the
 //     highest of rows and receipts, uses no deleted seq again (2026-11).
 package conversation

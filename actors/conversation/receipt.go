@@ -95,6 +95,12 @@ func (s *State) flushReceipts(turn.Turn, *flushReceipts) (turn.Outcome, error) {
 	}, nil
 }
 
+// leaveReceipts queues them because the conversation moves.
+func (s *State) leaveReceipts(t turn.Turn) turn.Outcome {
+	out, _ := s.flushReceipts(t, &flushReceipts{}) // never an error
+	return out
+}
+
 // refusedReceipts keeps receipts that found no room for the next time. Those that
 // Postgres does not want are forgotten, and so are those for which there is no
 // room here any more.

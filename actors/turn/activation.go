@@ -173,6 +173,9 @@ func (a *activation[S]) release(ctx actor.Context, m *cluster.Release) {
 		cluster.ReplyError(ctx, cluster.Busy)
 		return
 	}
+	if a.kind.Leave != nil && a.state != nil && !a.draining.Load() && !a.stopped {
+		a.finish(ctx, a.kind.Leave(a.state, a.turn(protocol.Caller{})), nil, false, nobody)
+	}
 	a.draining.Store(true)
 	a.refuseHeld()
 }

@@ -33,6 +33,9 @@ type Kind[S any] struct {
 	Load func(ctx context.Context, env *Env, t Turn) (*S, error)
 	// Start is the first turn after loading; may be nil.
 	Start func(s *S, t Turn) Outcome
+	// Leave is the last turn before the identity moves to another node; may be nil.
+	// Its rows are stored before the activation ends.
+	Leave func(s *S, t Turn) Outcome
 	// Judge decides about the permission of a row. Rows that need none, and
 	// messages between actors, are not judged.
 	Judge func(s *S, t Turn, op *protocol.Operation) Verdict
